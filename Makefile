@@ -1,0 +1,64 @@
+# stackstudy: `make` alone prints what there is to do.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help env report paper test notebooks lint lab clean
+
+PROFILE ?= sample
+DATA ?=
+PYTHON ?= python3
+
+# An active conda environment (other than base) is used as it is; otherwise everything lives in .venv.
+ifneq ($(and $(CONDA_PREFIX),$(filter-out base,$(CONDA_DEFAULT_ENV))),)
+  ENV_DIR := $(CONDA_PREFIX)
+  ENV_KIND := conda
+else
+  ENV_DIR := $(CURDIR)/.venv
+  ENV_KIND := venv
+endif
+BIN := $(ENV_DIR)/bin
+STAMP := $(ENV_DIR)/.stackstudy-$(shell cksum requirements.txt pyproject.toml | cksum | cut -d' ' -f1)
+
+help: ## Print this list
+	@echo "stackstudy: predict the tags and the score of Stack Exchange questions"
+	@echo
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@echo
+	@echo "  PROFILE=$(PROFILE)  one of:$(patsubst profiles/%.yaml, %,$(wildcard profiles/*.yaml))"
+	@echo "  DATA=path       a Posts.xml, .7z, CSV or parquet of questions (needed by reference and paper)"
+
+env: $(STAMP) ## Create the environment (once)
+
+$(STAMP): requirements.txt pyproject.toml
+ifeq ($(ENV_KIND),venv)
+	@command -v $(PYTHON) >/dev/null || { echo "stackstudy needs Python 3.11 or newer, and no '$(PYTHON)' was found: install it, or name one with PYTHON=path"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "stackstudy needs Python 3.11 or newer; $$($(PYTHON) --version) was found: name another one with PYTHON=path"; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "this Python has no venv module (on Debian and Ubuntu: apt install python3-venv)"; exit 1; }
+	@echo "==> creating .venv (once; a few minutes, mostly downloads)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(ENV_DIR)
+endif
+	@echo "==> installing the pinned packages into $(ENV_KIND) environment $(notdir $(ENV_DIR))"
+	@$(BIN)/python -m pip install --disable-pip-version-check -r requirements.txt
+	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --editable .
+	@rm -f $(ENV_DIR)/.stackstudy-*
+	@touch $@
+
+report: $(STAMP) ## Run what is missing and build the paper (PDF, HTML, DOCX)
+	@$(BIN)/stackstudy report $(PROFILE) $(if $(DATA),--data '$(DATA)')
+
+paper: $(STAMP) ## Build the paper alone, from the results at hand
+	@$(BIN)/stackstudy paper $(PROFILE)
+
+notebooks: $(STAMP) ## Execute all notebooks in place, at smoke size
+	@$(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False notebooks/*.ipynb
+
+test: $(STAMP) ## Run all tests, nbval over the notebooks included
+	@$(BIN)/python -m pytest --nbval-lax tests notebooks
+
+lint: $(STAMP) ## Check style and format
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+lab: $(STAMP) ## Open JupyterLab on the notebooks
+	@$(BIN)/jupyter lab notebooks
+
+clean: ## Remove runs and built papers of PROFILE (the environment and committed results stay)
+	rm -rf runs/$(PROFILE) report/build/$(PROFILE)
