@@ -1,0 +1,168 @@
+"""Profiles: which experiments run, with which parameters; everything is checked before a kernel starts."""
+
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from stackstudy import params
+from stackstudy.paths import notebooks_dir, profiles_dir, project_root, runs_dir
+from stackstudy.runs.notebook import describe, read_notebook
+
+DATA = "DATA"  # as a value of `source`: the path must come from the command line
+PLANTED = "planted"
+
+
+class Resources(BaseModel):
+    """How many experiments run at a time, and how long one may take."""
+
+    model_config = ConfigDict(extra="forbid")
+    slots: int = Field(default=1, ge=1)
+    timeout_minutes: float = Field(gt=0)
+
+
+class Entry(BaseModel):
+    """An experiment as the profile writes it; the notebook is the one of the same name unless it says another."""
+
+    model_config = ConfigDict(extra="forbid")
+    notebook: str | None = None
+    parameters: dict[str, Any] = {}
+
+
+class ProfileFile(BaseModel):
+    """``profiles/<name>.yaml``."""
+
+    model_config = ConfigDict(extra="forbid")
+    description: str
+    resources: Resources
+    defaults: dict[str, Any] = {}
+    experiments: dict[str, Entry] = Field(min_length=1)
+
+    def notebook(self, experiment: str) -> str:
+        return self.experiments[experiment].notebook or experiment
+
+    def matching(self, pattern: str) -> list[str]:
+        """Return the experiments whose notebook has a name like `pattern`, in the order of the profile."""
+        return [name for name in self.experiments if fnmatchcase(self.notebook(name), pattern)]
+
+    def upstream(self, model: type[params.Parameters]) -> list[str]:
+        """Return the experiments that a notebook with these parameters needs."""
+        needed = {name for pattern in model.needs for name in self.matching(pattern)}
+        return [name for name in self.experiments if name in needed]
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One notebook with checked parameters, and the experiments that must be done before it."""
+
+    name: str
+    notebook: Path
+    parameters: params.Parameters
+    upstream: tuple[str, ...]
+
+    @property
+    def folder(self) -> Path:
+        return runs_dir(self.parameters.profile) / self.name
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A profile with everything resolved; the experiments are in an order in which they can run."""
+
+    name: str
+    resources: Resources
+    experiments: dict[str, Experiment]
+
+
+def read_profile(name: str) -> ProfileFile:
+    """Read ``profiles/<name>.yaml``. ValueError, FileNotFoundError: no such profile or notebook, or not a profile."""
+    path = profiles_dir() / f"{name}.yaml"
+    if not path.is_file():
+        known = ", ".join(sorted(file.stem for file in profiles_dir().glob("*.yaml")))
+        there = f"the profiles are {known}" if known else "there is none in profiles/"
+        raise FileNotFoundError(f"no profile {name}: {there}")
+    try:
+        profile = ProfileFile.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except yaml.YAMLError as error:
+        raise ValueError(f"profile {name} is not YAML: {error}") from error
+    except ValidationError as error:
+        raise ValueError(f"profile {name}: {describe(error)}") from error
+    _check_notebooks(name, profile)
+    return profile
+
+
+def load_profile(name: str, data: Path | None = None) -> Profile:
+    """Resolve a profile: the notebooks' own parameters, overlaid by the defaults and the experiments' parameters.
+
+    `data` becomes the ``source`` of the experiment that reads the questions. ValueError: an unknown, missing or
+    mistyped parameter, or no `data` where the profile says ``source: DATA``; names profile, experiment and field.
+    """
+    file = read_profile(name)
+    experiments = {experiment: _resolve(name, file, experiment, data) for experiment in file.experiments}
+    order = TopologicalSorter({experiment.name: experiment.upstream for experiment in experiments.values()})
+    try:
+        return Profile(name, file.resources, {step: experiments[step] for step in order.static_order()})
+    except CycleError as error:
+        raise ValueError(f"profile {name}: experiments need each other: {' -> '.join(error.args[1])}") from error
+
+
+def _check_notebooks(name: str, profile: ProfileFile) -> None:
+    for experiment in profile.experiments:
+        notebook = profile.notebook(experiment)
+        if notebook not in params.NOTEBOOKS:
+            known = ", ".join(params.NOTEBOOKS)
+            raise ValueError(f"profile {name}, experiment {experiment}: no notebook {notebook}; there are {known}")
+        for pattern in params.NOTEBOOKS[notebook].needs:
+            if "*" not in pattern and not profile.matching(pattern):
+                raise ValueError(
+                    f"profile {name}, experiment {experiment}: needs {pattern}, which is not in the profile"
+                )
+    fields = {field for model in params.NOTEBOOKS.values() for field in model.model_fields}
+    if unknown := sorted(set(profile.defaults) - fields):
+        raise ValueError(f"profile {name}, defaults: no notebook has a parameter {', '.join(unknown)}")
+
+
+def _resolve(name: str, file: ProfileFile, experiment: str, data: Path | None) -> Experiment:
+    notebook = file.notebook(experiment)
+    model = params.NOTEBOOKS[notebook]
+    path = notebooks_dir() / f"{notebook}.ipynb"
+    defaults = {field: value for field, value in file.defaults.items() if field in model.model_fields}
+    own = {"profile": name, "experiment": experiment}
+    values = read_notebook(path).parameters | defaults | file.experiments[experiment].parameters | own
+    if "source" in model.model_fields:
+        values["source"] = _source(name, experiment, values.get("source"), data)
+    try:
+        parameters = model(**values)
+    except ValidationError as error:
+        raise ValueError(f"profile {name}, experiment {experiment}: {describe(error)}") from error
+    return Experiment(experiment, path, parameters, tuple(file.upstream(model)))
+
+
+def _source(profile: str, experiment: str, source: Any, data: Path | None) -> Any:
+    """Return where the questions come from: "planted", or the absolute path of what exists."""
+    if data is not None:
+        source = data
+    elif source == DATA:
+        raise ValueError(_data_missing(profile, experiment))
+    if source == PLANTED or not isinstance(source, str | Path):
+        return source
+    path = Path(source).expanduser() if data is not None else project_root() / Path(source).expanduser()
+    if not path.exists():
+        raise FileNotFoundError(f"profile {profile}, experiment {experiment}: source {source} does not exist")
+    return str(path.resolve())
+
+
+def _data_missing(profile: str, experiment: str) -> str:
+    last = last_source(profile, experiment)
+    hint = f" (last time it was {last})" if last else ""
+    return f"profile {profile} needs questions of yours: name a Posts.xml, .7z, CSV or parquet with --data PATH{hint}"
+
+
+def last_source(profile: str, experiment: str) -> str | None:
+    """Return the ``source`` with which an experiment last ran, if it ever did."""
+    path = runs_dir(profile) / experiment / "params.yaml"
+    return yaml.safe_load(path.read_text(encoding="utf-8")).get("source") if path.exists() else None

@@ -1,0 +1,205 @@
+"""Run the experiments of a profile: in order, only what is missing or stale, each in a process of its own."""
+
+import shutil
+import signal
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from stackstudy.paths import project_root, runs_dir
+from stackstudy.runs.display import View, duration
+from stackstudy.runs.environment import available_cores
+from stackstudy.runs.executor import Job, LocalExecutor, Outcome
+from stackstudy.runs.folder import mark_done, mark_failed, missing_products, save_parameters, shown
+from stackstudy.runs.key import Key, Modules, finished_key, key_of, keys_of, reasons_to_run
+from stackstudy.runs.lock import locked
+from stackstudy.runs.profile import Experiment, Profile, load_profile
+from stackstudy.runs.status import running_rows
+
+# Left by an attempt that did not end; checkpoints and shards stay, to go on from.
+NOT_TO_RESUME = ("DONE", "FAILED", "metrics.json", "environment.json", "progress.jsonl", "notebook.ipynb")
+INTERRUPTED = 130  # exit code of a program ended by Ctrl-C
+
+
+def run(
+    profile: str,
+    experiments: Sequence[str] | None = None,
+    data: Path | None = None,
+    *,
+    why: bool = False,
+    dry_run: bool = False,
+    console: Console | None = None,
+) -> int:
+    """Bring a profile up to date (or some of its experiments, with what they need); return the exit code.
+
+    `data` is where the questions come from. `why` tells the reason of each run, `dry_run` only says what would run.
+    0: all is up to date; 1: something failed, the rest that could run did; 130: interrupted.
+    """
+    resolved = load_profile(profile, data)
+    wanted = _with_upstream(resolved, experiments or list(resolved.experiments))
+    view = View(console or Console())
+    keys = keys_of(wanted)
+    plan = {name: reasons for name in wanted if (reasons := reasons_to_run(wanted[name].folder, keys[name]))}
+    if dry_run or not plan:
+        for name, reasons in plan.items():
+            view.say(f"would run {name}" + _because(reasons, why))
+        view.say(f"profile {profile}: {len(wanted) - len(plan)} of {len(wanted)} experiments are up to date")
+        return 0
+    try:
+        with locked(profile) as record, LocalExecutor(resolved.resources.slots) as executor, view.watching():
+            errors = _Batch(resolved, wanted, executor, view, why=why).work(record)
+    except KeyboardInterrupt:
+        view.say("interrupted: what is done stays, the next call goes on from there")
+        return INTERRUPTED
+    if errors:
+        logs = {name: shown(wanted[name].folder / "log.txt") for name in errors if _has_log(wanted[name])}
+        view.failures(errors, logs, len(wanted))
+    return 1 if errors else 0
+
+
+def run_quietly(profile: str, experiments: Sequence[str]) -> int:
+    """Run what a notebook opened by hand needs: visible to someone who watches, and without a trace afterwards."""
+    from IPython.display import clear_output
+
+    from stackstudy.runs.progress import watched
+
+    code = run(profile, experiments, console=Console(force_jupyter=False, force_terminal=False, quiet=not watched()))
+    if code == 0 and watched():
+        clear_output()
+    return code
+
+
+class _Batch:
+    """The experiments of one call: which wait, which are over and how."""
+
+    def __init__(
+        self, profile: Profile, wanted: dict[str, Experiment], executor: LocalExecutor, view: View, *, why: bool
+    ) -> None:
+        self.profile, self.wanted, self.executor, self.view, self.why = profile, wanted, executor, view, why
+        self.waiting = list(wanted)
+        self.good: set[str] = set()
+        self.errors: dict[str, str] = {}
+        self.keys: dict[str, Key] = {}
+
+    def work(self, record: Callable[[Mapping[str, int]], None]) -> dict[str, str]:
+        """Run everything; return the errors by experiment."""
+        while self.waiting or self.executor.running:
+            self._start_ready()
+            record(self.executor.running)
+            for outcome in self.executor.wait(0.5):
+                self._settle(outcome)
+            self.view.update(running_rows(runs_dir(self.profile.name), self.executor.running))
+        return self.errors
+
+    def _start_ready(self) -> None:
+        for name in list(self.waiting):
+            experiment = self.wanted[name]
+            if broken := [other for other in experiment.upstream if other in self.errors]:
+                self.waiting.remove(name)
+                self.errors[name] = f"blocked by {', '.join(broken)}"
+            elif self.executor.free and self.good.issuperset(experiment.upstream):
+                self.waiting.remove(name)
+                self._start(experiment)
+
+    def _start(self, experiment: Experiment) -> None:
+        # The key is taken now and not when the batch began: hours may lie between, and someone may have edited.
+        upstream = {name: finished_key(self.wanted[name].folder) or "" for name in experiment.upstream}
+        key = key_of(experiment, upstream, Modules())
+        reasons = reasons_to_run(experiment.folder, key)
+        if not reasons:
+            self.good.add(experiment.name)
+            return
+        _prepare(experiment, key)
+        self.keys[experiment.name] = key
+        self.executor.submit(_job(experiment, self.profile))
+        self.view.say(f"-> {experiment.name}" + _because(reasons, self.why))
+
+    def _settle(self, outcome: Outcome) -> None:
+        experiment = self.wanted[outcome.name]
+        if error := _error(outcome, experiment, self.profile.resources.timeout_minutes):
+            mark_failed(experiment.folder, error)
+            self.errors[outcome.name] = error
+            self.view.say(f"!! {outcome.name} failed after {duration(outcome.seconds)}: {error}", "red")
+        else:
+            mark_done(experiment.folder, self.keys[outcome.name].value)
+            self.good.add(outcome.name)
+            self.view.say(f"ok {outcome.name} ({duration(outcome.seconds)})")
+
+
+def _with_upstream(profile: Profile, names: Iterable[str]) -> dict[str, Experiment]:
+    """Return the named experiments and all that they need, in the order of the profile."""
+    known = profile.experiments
+    if unknown := sorted(set(names) - set(known)):
+        raise ValueError(f"profile {profile.name} has no experiment {', '.join(unknown)}; it has {', '.join(known)}")
+    needed, waiting = set(), list(names)
+    while waiting:
+        name = waiting.pop()
+        needed.add(name)
+        waiting += known[name].upstream
+    return {name: experiment for name, experiment in known.items() if name in needed}
+
+
+def _prepare(experiment: Experiment, key: Key) -> None:
+    """Make the run folder ready: emptied, or with what an interrupted run of the same key can go on from."""
+    folder = experiment.folder
+    old = Key.load(folder)
+    if old is not None and old.value == key.value:
+        for name in NOT_TO_RESUME:
+            (folder / name).unlink(missing_ok=True)
+        for scratch in [*folder.rglob(".*.*")]:  # what `replacing` leaves when it is killed
+            shutil.rmtree(scratch, ignore_errors=True)
+    elif folder.exists():
+        shutil.rmtree(folder)
+    save_parameters(experiment.parameters, folder)
+    key.save(folder)
+
+
+def _job(experiment: Experiment, profile: Profile) -> Job:
+    folder = experiment.folder
+    environment = {"STACKSTUDY_ROOT": str(project_root()), "STACKSTUDY_RUN_DIR": str(folder)}
+    return Job(
+        name=experiment.name,
+        command=[sys.executable, "-m", "stackstudy.runs.worker", str(experiment.notebook), str(folder)],
+        environment=environment | _threads(profile.resources.slots),
+        log=folder / "log.txt",
+        timeout_seconds=60 * profile.resources.timeout_minutes,
+    )
+
+
+def _threads(slots: int) -> dict[str, str]:
+    """Return the variables that share the cores between the slots; with one slot the libraries decide."""
+    if slots == 1:
+        return {}
+    share = str(max(1, available_cores() // slots))
+    libraries = (
+        "OMP_NUM_THREADS",
+        "MKL_NUM_THREADS",
+        "OPENBLAS_NUM_THREADS",
+        "POLARS_MAX_THREADS",
+        "RAYON_NUM_THREADS",
+    )
+    return dict.fromkeys(libraries, share)
+
+
+def _error(outcome: Outcome, experiment: Experiment, timeout_minutes: float) -> str | None:
+    """Return in one line why a job did not end well, None when it did."""
+    if outcome.timed_out:
+        return f"stopped after {timeout_minutes:g} minutes (timeout_minutes of the profile)"
+    if outcome.returncode < 0:
+        name = signal.Signals(-outcome.returncode).name
+        return f"ended by {name}" + (", often a lack of memory" if name == "SIGKILL" else "")
+    if outcome.returncode > 0:
+        lines = (experiment.folder / "log.txt").read_text(encoding="utf-8", errors="replace").split("\n")
+        return next((line.strip() for line in reversed(lines) if line.strip()), f"exit code {outcome.returncode}")
+    missing = missing_products(experiment.folder, experiment.parameters)
+    return f"ended without its products {', '.join(missing)}" if missing else None
+
+
+def _has_log(experiment: Experiment) -> bool:
+    return (experiment.folder / "log.txt").exists()
+
+
+def _because(reasons: list[str], why: bool) -> str:
+    return f": {'; '.join(reasons)}" if why else ""

@@ -1,0 +1,62 @@
+"""One experiment in a process of its own: ``python -m stackstudy.runs.worker NOTEBOOK RUN_FOLDER``.
+
+Reads ``params.yaml`` of the run folder and leaves the executed ``notebook.ipynb`` there. The last line of its
+output is the error, if there is one.
+"""
+
+import logging
+import os
+import re
+import sys
+from pathlib import Path
+
+from stackstudy.runs.processes import die_with_parent
+
+COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+KERNEL = """
+import os
+from stackstudy.runs.processes import die_with_parent
+die_with_parent(int(os.environ["JPY_PARENT_PID"]))
+from ipykernel.kernelapp import launch_new_instance
+launch_new_instance()
+"""
+
+
+def execute(notebook: Path, folder: Path) -> int:
+    """Execute `notebook` with the parameters of `folder`; return 0, or 1 after an error in a cell."""
+    import papermill
+    import yaml
+    from jupyter_client.manager import AsyncKernelManager
+
+    class OwnKernel(AsyncKernelManager):
+        """The kernel of this interpreter, whatever kernels this user has installed; it ends with this process."""
+
+        def format_kernel_cmd(self, extra_arguments: list[str] | None = None) -> list[str]:
+            return [sys.executable, "-c", KERNEL, "-f", self.connection_file, *(extra_arguments or [])]
+
+    try:
+        papermill.execute_notebook(
+            notebook,
+            folder / "notebook.ipynb",
+            parameters=yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8")),
+            kernel_name="python3",
+            kernel_manager_class=OwnKernel,
+            progress_bar=False,
+            log_output=True,
+            cwd=notebook.parent,
+        )
+    except papermill.PapermillExecutionError as error:
+        print(*(COLOURS.sub("", line) for line in error.traceback), sep="\n")
+        print(one_line(f"{error.ename}: {error.evalue}"))
+        return 1
+    return 0
+
+
+def one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+if __name__ == "__main__":
+    die_with_parent(int(os.environ["STACKSTUDY_PARENT_PID"]))
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
+    sys.exit(execute(Path(sys.argv[1]), Path(sys.argv[2])))

@@ -1,0 +1,187 @@
+"""The runner with real kernels: order, skipping, failures, kills."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+from rich.console import Console
+
+from stackstudy.runs.lock import locked, running
+from stackstudy.runs.runner import run
+from stackstudy.runs.status import overview
+
+RUNNER = """
+import sys, toy
+from stackstudy import params
+params.NOTEBOOKS = toy.NOTEBOOKS
+from stackstudy.runs.runner import run
+sys.exit(run("toy"))
+"""
+
+
+def started(capsys):
+    """Return the experiments that the last call started."""
+    return [line.split()[1].rstrip(":") for line in capsys.readouterr().out.splitlines() if line.startswith("->")]
+
+
+def processes_of(root):
+    """Return the processes of a toy project that are alive, kernels included: all have its root in the environment."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.pid != os.getpid() and process.environ().get("STACKSTUDY_ROOT") == str(root):
+                found.append(process)
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+    return [process for process in found if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
+
+
+def wait_until(condition, seconds=20):
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, "waited in vain"
+        time.sleep(0.02)
+
+
+def test_runs_in_order_then_nothing_then_what_changed(project, capsys):
+    assert run("toy") == 0
+    assert started(capsys) == ["01-first", "02-double", "03-third"]
+    folder = project.run_folder("02-double")
+    assert json.loads((folder / "metrics.json").read_text()) == {"second": {"02-double": 6.0}}
+    assert json.loads((folder / "environment.json").read_text())["wall_seconds"] > 0
+    executed = json.loads((folder / "notebook.ipynb").read_text())
+    assert "factor = 2.0" in "".join(executed["cells"][1]["source"])
+
+    begun = time.monotonic()
+    assert run("toy") == 0
+    assert started(capsys) == []
+    assert time.monotonic() - begun < 1
+    assert [row.state for row in overview("toy")] == ["done"] * 3
+
+    project.profile(defaults={"factor": 5})
+    assert [row.state for row in overview("toy")] == ["done", "stale", "stale"]
+    run("toy", dry_run=True, why=True)
+    out = capsys.readouterr().out
+    assert "would run 02-double: parameter factor 2.0 -> 5.0" in out
+    assert "would run 03-third: upstream 02-double changed" in out
+    run("toy", ["02-double"], dry_run=True)
+    assert capsys.readouterr().out == "would run 02-double\nprofile toy: 1 of 2 experiments are up to date\n"
+
+
+def test_goes_on_past_failures_and_says_what_failed(project, capsys):
+    independent = {"01-other": {"notebook": "01-first"}}
+    troubled = {"01-first": {"parameters": {"trouble": "error"}}, "02-double": {"notebook": "02-second"}}
+    project.profile(experiments=troubled | independent, slots=2)
+    # 02 needs all experiments of notebook 01, so it is blocked; the other of them runs
+    assert run("toy") == 1
+    out = capsys.readouterr().out
+    assert "2 of 3 experiments did not end well" in out
+    assert "01-first  RuntimeError: planned failure" in out
+    assert "log: runs/toy/01-first/log.txt" in out
+    assert "02-double  blocked by 01-first" in out
+    assert (project.run_folder("01-other") / "DONE").exists()
+    assert not (project.run_folder("01-first") / "DONE").exists()
+    rows = {row.name: row for row in overview("toy")}
+    assert (rows["01-first"].state, rows["01-first"].note) == ("failed", "RuntimeError: planned failure")
+    assert rows["02-double"].state == "missing"
+
+
+def test_dead_kernel_is_a_failure(project, capsys):
+    project.profile(experiments={"01-first": {"parameters": {"trouble": "die"}}})
+    assert run("toy") == 1
+    assert "Kernel died" in capsys.readouterr().out
+
+
+def test_timeout_ends_the_experiment_with_its_kernel(project, capsys):
+    project.profile(experiments={"01-first": {"parameters": {"trouble": "sleep"}}}, timeout=0.05)
+    assert run("toy") == 1
+    assert "01-first  stopped after 0.05 minutes (timeout_minutes of the profile)" in capsys.readouterr().out
+    wait_until(lambda: not processes_of(project.root), 5)
+
+
+@pytest.mark.parametrize("victim", ["runner", "worker"])
+def test_a_kill_leaves_no_process(project, victim):
+    project.profile(experiments={"01-first": {"parameters": {"trouble": "sleep"}}})
+    process = subprocess.Popen([sys.executable, "-c", RUNNER], stdout=subprocess.DEVNULL)
+    folder = project.run_folder("01-first")
+    wait_until((folder / "progress.jsonl").exists)
+    with pytest.raises(ValueError, match="is being run by another process"):
+        run("toy")
+    (row,) = overview("toy")
+    assert (row.state, row.stage, row.total, row.values) == ("running", "waiting", 600, {"loss": 0.5})
+    assert row.memory_mb > 20
+    assert len(processes_of(project.root)) == 3  # runner, worker, kernel
+
+    os.kill(process.pid if victim == "runner" else running("toy")["01-first"], signal.SIGKILL)
+    code = process.wait(20)
+    wait_until(lambda: not processes_of(project.root), 5)
+    (row,) = overview("toy")
+    if victim == "worker":
+        assert (code, row.state, row.note) == (1, "failed", "ended by SIGKILL, often a lack of memory")
+    else:
+        assert (row.state, row.note) == ("missing", "did not finish last time")
+
+
+def test_interrupt_ends_everything(project):
+    project.profile(experiments={"01-first": {"parameters": {"trouble": "sleep"}}})
+    process = subprocess.Popen([sys.executable, "-c", RUNNER], stdout=subprocess.PIPE, text=True)
+    wait_until((project.run_folder("01-first") / "progress.jsonl").exists)
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert "the next call goes on from there" in out
+    wait_until(lambda: not processes_of(project.root), 5)
+
+
+def test_resumes_with_the_same_key_and_starts_afresh_with_another(project, capsys):
+    project.profile(experiments={"01-first": {"parameters": {"trouble": "no product"}}})
+    folder = project.run_folder("01-first")
+    assert run("toy") == 1
+    lacking = "01-first  ValueError: runs/toy/01-first lacks numbers.txt, declared as products of this notebook"
+    assert lacking in capsys.readouterr().out
+    (folder / "metrics.json").write_text('{"left": "over"}')
+    (folder / ".half.abc").mkdir()
+    assert run("toy") == 1
+    assert (folder / "attempts.txt").read_text() == "xx"
+    assert json.loads((folder / "metrics.json").read_text()) == {"first": {"amount": 3}}
+    assert not (folder / ".half.abc").exists()
+    project.profile(experiments={"01-first": {}})
+    assert run("toy") == 0
+    assert (folder / "attempts.txt").read_text() == "x"
+
+
+def test_survives_kills_at_random_moments(project):
+    project.profile(experiments={"01-first": {}, "02-double": {"notebook": "02-second"}})
+    chance = random.Random(1)
+    for _ in range(2):
+        process = subprocess.Popen([sys.executable, "-c", RUNNER], stdout=subprocess.DEVNULL)
+        time.sleep(chance.uniform(0.2, 2.5))
+        process.kill()
+        process.wait()
+        wait_until(lambda: not processes_of(project.root), 5)
+    assert run("toy", console=Console(quiet=True)) == 0
+    for name in ("01-first", "02-double"):
+        assert (project.run_folder(name) / "DONE").exists()
+    assert (project.run_folder("02-double") / "tables" / "doubled.csv").read_text() == "value\n6.0\n"
+
+
+def test_unknown_experiment_is_an_error(project):
+    with pytest.raises(ValueError, match="has no experiment 09-none; it has 01-first, 02-double, 03-third"):
+        run("toy", ["09-none"])
+
+
+def test_lock_is_free_again_after_its_holder_ended(project):
+    with locked("toy") as record:
+        record({"01-first": 7})
+        assert running("toy") == {"01-first": 7}
+        with pytest.raises(ValueError, match=str(os.getpid())), locked("toy"):
+            pass
+    assert running("toy") == {}
+    with locked("toy"):
+        pass
