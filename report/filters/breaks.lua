@@ -12,6 +12,8 @@ local PAGE_BREAKS = {
   typst = pandoc.RawBlock("typst", "#pagebreak(weak: true)"),
 }
 
+local SPACES = { Space = true, SoftBreak = true }
+
 local function page_break()
   local format = FORMAT:match("^html") and "html" or FORMAT
   return PAGE_BREAKS[format] or pandoc.HorizontalRule()
@@ -28,6 +30,7 @@ end
 local function split_pages(para)
   local out, part = pandoc.Blocks {}, pandoc.Inlines {}
   local function close()
+    while #part > 0 and SPACES[part[#part].t] do part:remove() end
     if #part > 0 then out:insert(pandoc.Para(part)) end
     part = pandoc.Inlines {}
   end
@@ -35,7 +38,7 @@ local function split_pages(para)
     if is_command(item, "newpage") then
       close()
       out:insert(page_break())
-    elseif #part > 0 or (item.t ~= "Space" and item.t ~= "SoftBreak") then
+    elseif #part > 0 or not SPACES[item.t] then
       part:insert(item)
     end
   end

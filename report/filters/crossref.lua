@@ -7,15 +7,15 @@ document itself, so that all formats say the same. Stricter than the original: w
 with an error that names the reference.
 ]]
 
+local references = dofile(pandoc.path.join { pandoc.path.directory(PANDOC_SCRIPT_FILE), "references.lua" })
+local kind_of, reference, setting = references.kind_of, references.reference, references.setting
 local stringify = pandoc.utils.stringify
 
--- One kind of thing that can be referred to: the setting of its caption title, of its prefix, and their defaults.
-local KINDS = {
-  fig = { title = "figureTitle", title_default = "Figure", prefix = "figPrefix", prefixes = { "fig.", "figs." } },
-  tbl = { title = "tableTitle", title_default = "Table", prefix = "tblPrefix", prefixes = { "tbl.", "tbls." } },
-  lst = { title = "listingTitle", title_default = "Listing", prefix = "lstPrefix", prefixes = { "lst.", "lsts." } },
-  eq = { prefix = "eqnPrefix", prefixes = { "eq.", "eqns." } },
-  sec = { prefix = "secPrefix", prefixes = { "sec.", "secs." } },
+-- What a caption of each kind starts with: the setting and its default.
+local TITLES = {
+  fig = { name = "figureTitle", default = "Figure" },
+  tbl = { name = "tableTitle", default = "Table" },
+  lst = { name = "listingTitle", default = "Listing" },
 }
 
 -- Settings of the original that change its output and that this filter does not know.
@@ -36,8 +36,7 @@ local REASONS = {
   Table = "a table needs a caption and a tbl: label",
 }
 
-local settings = {} -- metadata of the document
-local targets = {}  -- label -> { index = {1, 2}, text = "1.2" }
+local targets = {} -- label -> { index = {1, 2}, text = "1.2" }
 local rejected = {} -- label -> reason
 local problems = pandoc.List()
 local counts = { fig = 0, tbl = 0, lst = 0, eq = 0 }
@@ -45,56 +44,6 @@ local section = {} -- counters of the open sections, outermost first
 
 local function problem(message)
   if not problems:includes(message) then problems:insert(message) end
-end
-
---- Kind of a label ("fig" for "fig:a"), or nil when it is none of ours.
-local function kind_of(label)
-  local prefix = label:match("^(%a+):.")
-  return prefix and KINDS[prefix] and prefix
-end
-
--- Settings ------------------------------------------------------------------------------------------------------------
-
---- A setting as inlines; `default` is a string.
-local function inlines(value, default)
-  if value == nil then return pandoc.Inlines(pandoc.Str(default)) end
-  if pandoc.utils.type(value) == "Blocks" then return pandoc.utils.blocks_to_inlines(value) end
-  if pandoc.utils.type(value) == "Inlines" then return value:clone() end
-  return pandoc.Inlines(pandoc.Str(stringify(value)))
-end
-
-local function setting(name, default)
-  return inlines(settings[name], default)
-end
-
-local function is_set(name)
-  return settings[name] == true or (settings[name] ~= nil and stringify(settings[name]) == "true")
-end
-
---- `text` with its first letter in upper case.
-local function capital(text)
-  return pandoc.text.upper(pandoc.text.sub(text, 1, 1)) .. pandoc.text.sub(text, 2)
-end
-
---- One of a list of prefixes: the first for one reference, the second for two, the last for all beyond.
-local function choose(values, count)
-  if #values == 0 then return pandoc.Inlines {} end
-  return inlines(values[math.min(count, #values)])
-end
-
---- Prefix of a group of `count` references, e.g. "figs."; capitalised prefixes have settings of their own.
-local function prefix_for(kind, count, capitalised)
-  local function configured(name)
-    local value = settings[name]
-    if value == nil then return nil end
-    return pandoc.utils.type(value) == "List" and choose(value, count) or inlines(value)
-  end
-  local name = KINDS[kind].prefix
-  local own = capitalised and configured(capital(name))
-  if own then return own end
-  local plain = configured(name) or choose(KINDS[kind].prefixes, count)
-  if not capitalised then return plain end
-  return plain:walk { Str = function(str) return pandoc.Str(capital(str.text)) end }
 end
 
 -- Numbering -----------------------------------------------------------------------------------------------------------
@@ -114,7 +63,7 @@ end
 
 --- "Figure 1: " before a caption.
 local function titled(kind, text, caption)
-  local start = setting(KINDS[kind].title, KINDS[kind].title_default)
+  local start = setting(TITLES[kind].name, TITLES[kind].default)
   start:extend { pandoc.Space(), pandoc.Str(text) }
   start:extend(setting("titleDelim", ":"))
   start:insert(pandoc.Space())
@@ -210,104 +159,6 @@ local function reject(element)
   if kind_of(label) and not targets[label] then rejected[label] = REASONS[element.t] end
 end
 
--- References ----------------------------------------------------------------------------------------------------------
-
---- The label that a citation refers to and whether it was written with a capital, or nil for a bibliography key.
-local function reference(citation)
-  local label = citation.id:sub(1, 1):lower() .. citation.id:sub(2)
-  if kind_of(label) then return label, label ~= citation.id end
-  return nil
-end
-
-local function before(one, other)
-  for level = 1, math.max(#one.index, #other.index) do
-    local a, b = one.index[level] or 0, other.index[level] or 0
-    if a ~= b then return a < b end
-  end
-  return false
-end
-
---- True when `after` is the next number on the same level as `first`, and neither carries a suffix.
-local function adjoins(first, after)
-  if #first.index ~= #after.index or #first.suffix + #after.suffix > 0 then return false end
-  for level = 1, #first.index - 1 do
-    if first.index[level] ~= after.index[level] then return false end
-  end
-  return first.index[#first.index] + 1 == after.index[#after.index]
-end
-
---- Sorted references without repeats.
-local function distinct(refs)
-  table.sort(refs, before)
-  local out = pandoc.List()
-  for _, ref in ipairs(refs) do
-    if #out == 0 or out[#out].label ~= ref.label then out:insert(ref) end
-  end
-  return out
-end
-
-local function shown(ref, linked)
-  local text = pandoc.Inlines(pandoc.Str(ref.text)) .. ref.suffix
-  return linked and pandoc.Inlines(pandoc.Link(text, "#" .. ref.label)) or text
-end
-
---- The numbers of a group, three and more in a row drawn together: a list of inlines, one for each number or range.
-local function items(refs, linked)
-  local out, first = pandoc.List(), 1
-  while first <= #refs do
-    local last = first
-    while last < #refs and adjoins(refs[last], refs[last + 1]) do last = last + 1 end
-    if last - first >= 2 then
-      out:insert(shown(refs[first], linked) .. setting("rangeDelim", "-") .. shown(refs[last], linked))
-    else
-      for at = first, last do out:insert(shown(refs[at], linked)) end
-    end
-    first = last + 1
-  end
-  return out
-end
-
-local function delimiter(name)
-  if settings[name] ~= nil then return inlines(settings[name]) end
-  return pandoc.Inlines { pandoc.Str(","), pandoc.Space() }
-end
-
-local function join(parts)
-  local out = parts[1]
-  for at = 2, #parts do
-    local name = #parts == 2 and "pairDelim" or at == #parts and "lastDelim" or "refDelim"
-    out = out .. delimiter(name) .. parts[at]
-  end
-  return out
-end
-
---- Consecutive citations with the same kind and prefix.
-local function groups(citations)
-  local out = pandoc.List()
-  for _, citation in ipairs(citations) do
-    local label, capitalised = reference(citation)
-    local suppressed = citation.mode == "SuppressAuthor"
-    local key = table.concat({ kind_of(label), tostring(suppressed), stringify(citation.prefix) }, "|")
-    if #out == 0 or out[#out].key ~= key then
-      out:insert { key = key, kind = kind_of(label), capitalised = capitalised, suppressed = suppressed,
-        prefix = citation.prefix, refs = pandoc.List() }
-    end
-    local target = targets[label]
-    out[#out].refs:insert { label = label, index = target.index, text = target.text, suffix = citation.suffix }
-  end
-  return out
-end
-
-local function render(group)
-  local count, linked = #group.refs, is_set("linkReferences")
-  local whole = linked and is_set("nameInLink") and count == 1
-  local prefix = group.prefix
-  if #prefix == 0 then prefix = prefix_for(group.kind, count, group.capitalised) end
-  local numbers = join(items(distinct(group.refs), linked and not whole))
-  if not group.suppressed and #prefix > 0 then numbers = prefix .. { pandoc.Str("\u{a0}") } .. numbers end
-  return whole and pandoc.Inlines(pandoc.Link(numbers, "#" .. group.refs[1].label)) or numbers
-end
-
 --- Note every reference without a target; true when there is one.
 local function undefined(citations)
   local found = false
@@ -315,7 +166,9 @@ local function undefined(citations)
     local label = reference(citation)
     if not targets[label] then
       found = true
-      problem(("undefined reference %s: %s"):format(citation.id, rejected[label] or "nothing carries this label"))
+      local reason = rejected[label] or "nothing carries this label"
+      local written = label ~= citation.id and " (written @" .. citation.id .. ")" or ""
+      problem(("undefined reference %s%s: %s"):format(label, written, reason))
     end
   end
   return found
@@ -329,12 +182,7 @@ local function resolve(cite)
     return nil
   end
   if undefined(cite.citations) then return nil end
-  local out = pandoc.Inlines {}
-  for at, group in ipairs(groups(cite.citations)) do
-    if at > 1 then out:extend { pandoc.Str(","), pandoc.Space() } end
-    out:extend(render(group))
-  end
-  return out
+  return references.render(cite.citations, targets)
 end
 
 -- The filter ----------------------------------------------------------------------------------------------------------
@@ -348,12 +196,26 @@ local function check_metadata(meta)
   end
   pandoc.Pandoc({}, meta):walk { Cite = refuse }
   for _, name in ipairs(UNSUPPORTED) do
-    if meta[name] ~= nil and stringify(meta[name]) ~= "false" then problem("the setting " .. name .. " is not supported") end
+    local given = meta[name] ~= nil and stringify(meta[name]) ~= "false"
+    if given then problem("the setting " .. name .. " is not supported") end
   end
 end
 
+--- LaTeX and typst would number captions once more; here the number is in the caption already.
+local function plain_captions(meta)
+  local raw = {
+    latex = "\\usepackage{caption}\\captionsetup{labelformat=empty}",
+    typst = "#show figure.caption: it => it.body",
+  }
+  if not raw[FORMAT] then return end
+  local current = meta["header-includes"]
+  local includes = pandoc.utils.type(current) == "List" and current or pandoc.List { current }
+  includes:insert(pandoc.MetaBlocks { pandoc.RawBlock(FORMAT, raw[FORMAT]) })
+  meta["header-includes"] = includes
+end
+
 function Pandoc(doc)
-  settings = doc.meta
+  references.settings = doc.meta
   check_metadata(doc.meta)
   local blocks = doc.blocks:walk {
     traverse = "topdown",
@@ -363,11 +225,14 @@ function Pandoc(doc)
     Header = number_section,
     Inlines = number_equations,
   }
-  blocks:walk { CodeBlock = reject, Div = reject, Figure = reject, Header = reject, Image = reject, Span = reject, Table = reject }
+  local rejects = {}
+  for tag in pairs(REASONS) do rejects[tag] = reject end
+  blocks:walk(rejects)
   blocks = blocks:walk { Cite = resolve }
   if #problems > 0 then
     io.stderr:write("crossref: " .. table.concat(problems, "\ncrossref: ") .. "\n")
     os.exit(1)
   end
+  plain_captions(doc.meta)
   return pandoc.Pandoc(blocks, doc.meta)
 end

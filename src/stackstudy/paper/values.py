@@ -1,0 +1,184 @@
+"""Chapters as templates: each value, figure and table comes from a finished run, or the build stops."""
+
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from stackstudy import paths
+from stackstudy.paper import text
+from stackstudy.paper.collect import read_json
+
+
+class Branch:
+    """The values below one dotted path; an unknown name is an error that says what is there."""
+
+    def __init__(self, path: str, read: Callable[[str], float | str]) -> None:
+        self._path, self._read, self._children = path, read, {}
+
+    def add(self, names: list[str], full: str) -> None:
+        """Make the leaf `full` reachable through `names`."""
+        if len(names) == 1:
+            self._children[names[0]] = full
+            return
+        child = self._children.setdefault(names[0], Branch(f"{self._path}{names[0]}.", self._read))
+        if not isinstance(child, Branch):
+            raise ValueError(f"{child} is a value and also holds values ({full}); rename one of them")
+        child.add(names[1:], full)
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._children:
+            raise ValueError(f"no value {self._path}{name}; there are: {', '.join(sorted(self._children))}")
+        child = self._children[name]
+        return child if isinstance(child, Branch) else self._read(child)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(self._children))
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._children
+
+    def __str__(self) -> str:
+        raise ValueError(f"{self._path[:-1]} is not a value, it holds: {', '.join(self)}")
+
+
+class Chapters:
+    """Renders chapters with the results of one profile, and knows which figures they used."""
+
+    def __init__(self, profile: str, **extra: str) -> None:
+        """Read the results of `profile`; `extra` are further names for the templates, such as the date."""
+        self.profile = profile
+        self.figures: dict[str, list[Path]] = {}  # files of the figures used so far, by name
+        self._source = paths.results_dir(profile) / "numbers.json"
+        if not self._source.exists():
+            raise FileNotFoundError(f"no results for profile {profile!r}: first type `stackstudy run {profile}`")
+        self._numbers = read_json(self._source)
+        self.values = Branch("", self._read)
+        for path in self._numbers:
+            self.values.add(path.split("."), path)
+        self._states: dict[str, str | None] = {}  # why a run is stale, by experiment
+        self._environment = self._make_environment()
+        self._environment.globals.update(extra)
+
+    def render(self, source: Path) -> str:
+        """Return the Markdown of one chapter; an unknown or stale value is a ValueError with file, line and name."""
+        try:
+            return self._environment.get_template(source.name).render()
+        except jinja2.TemplateSyntaxError as error:
+            raise ValueError(f"{source}, line {error.lineno}: {error.message}") from None
+        except (jinja2.UndefinedError, ValueError, TypeError) as error:
+            raise ValueError(f"{source}, line {_line(error, source)}: {error}") from None
+
+    def _make_environment(self) -> jinja2.Environment:
+        environment = jinja2.Environment(
+            loader=jinja2.FileSystemLoader([paths.report_dir() / "chapters", paths.report_dir()]),
+            undefined=jinja2.StrictUndefined,
+            autoescape=False,  # the output is Markdown
+            trim_blocks=True,
+            lstrip_blocks=True,
+            keep_trailing_newline=True,
+            comment_start_string="{=#",  # Markdown writes labels as {#fig:name}
+            comment_end_string="#=}",
+        )
+        for shape in (text.f, text.percent, text.thousands, text.signed):
+            environment.filters[shape.__name__] = shape
+        environment.globals.update({name: self.values[name] for name in self.values})
+        environment.globals.update(
+            figure=self._figure, table=self._table, interval=interval, verdict=self._verdict, profile=self.profile
+        )
+        return environment
+
+    def _read(self, path: str) -> float | str:
+        """Return a value, after a look at the run that made it."""
+        entry = self._numbers[path]
+        experiment = entry["experiment"]
+        if experiment not in self._states:
+            self._states[experiment] = self._stale(experiment, entry["key"])
+        if why := self._states[experiment]:
+            raise ValueError(f"{path} is stale: {why}; type `stackstudy run {self.profile}`")
+        return entry["value"]
+
+    def _stale(self, experiment: str, key: str) -> str | None:
+        """Say why the values of a run no longer hold; committed results without run folders are taken as they are."""
+        runs = paths.runs_dir(self.profile)
+        if not runs.is_dir():
+            return None
+        done = runs / experiment / "DONE"
+        if not done.exists():
+            return f"run {experiment} is not done"
+        if done.read_text(encoding="utf-8").strip() != key:
+            return f"run {experiment} was done again and not collected"
+        return None
+
+    def _figure(self, name: str) -> str:
+        """Return the path of a figure from the project, without its suffix: each format takes PNG or SVG.
+
+        Each figure stands once in the paper.
+        """
+        stem = paths.figures_dir(self.profile) / name
+        files = [stem.with_name(f"{name}{suffix}") for suffix in (".png", ".svg")]
+        if missing := [path.name for path in files if not path.exists()]:
+            raise ValueError(f"no figure {' and '.join(missing)}; there are: {_names(stem.parent.glob('*'))}")
+        if name in self.figures:
+            raise ValueError(f"figure {name} is used a second time")
+        self.figures[name] = files
+        return stem.relative_to(paths.project_root()).as_posix()
+
+    def _table(self, name: str, columns: Sequence[str] | None = None, rows: int | None = None) -> str:
+        """Return a table, or these columns and first rows of it, as Markdown without its caption."""
+        results = paths.results_dir(self.profile)
+        tables = {path.stem: path for path in [*results.glob("*.csv"), *(results / "tables").glob("*.csv")]}
+        if name not in tables:
+            raise ValueError(f"no table {name}; there are: {_names(tables.values())}")
+        return text.pipe_table(tables[name], columns, rows)
+
+    def _verdict(self, first: str, second: str, metric: str) -> str:
+        """Say which of two systems the paired test puts ahead, from ``<task>.pairs.<first>_vs_<second>.<metric>``."""
+        tests = [self.values[task]["pairs"] for task in self.values if "pairs" in self.values[task]]
+        for pairs in tests:
+            for one, other, sign in ((first, second, 1), (second, first, -1)):
+                pair = f"{one}_vs_{other}".replace("-", "_")
+                if pair in pairs:
+                    return verdict(first, second, metric, pairs[pair][metric], sign)
+        raise ValueError(f"no paired test of {first} and {second} in {self._source}")
+
+
+def interval(branch: Branch, name: str) -> str:
+    """Return ``.712 [.701, .723]`` from the leaves `name`, ``<name>_low`` and ``<name>_high``."""
+    low, value, high = (branch[leaf] for leaf in (f"{name}_low", name, f"{name}_high"))
+    digits = text.fitting_digits((low, value, high))
+    return f"{text.f(value, digits)} {text.interval(low, high, digits)}"
+
+
+def verdict(first: str, second: str, metric: str, test: Branch, sign: int) -> str:
+    """Return a clause on two systems from ``difference`` (times `sign`), ``low``, ``high`` and ``p`` of a test."""
+    from stackstudy.evaluation.tables import LOWER_IS_BETTER, SIGNIFICANT  # here, since it loads polars
+
+    difference, p = sign * test["difference"], test["p"]
+    low, high = sorted((sign * test["low"], sign * test["high"]))
+    digits = text.fitting_digits((difference, low, high))
+    bounds = text.interval(low, high, digits)
+    shown = f"difference {text.signed(difference, digits)} {bounds}, "
+    shown += "p < .001" if p < 0.001 else f"p = {text.f(p, 3)}"
+    name = text.heading(metric)
+    if p >= SIGNIFICANT:
+        return f"{first} and {second} cannot be told apart by {name} ({shown})"
+    ahead = (difference > 0) != (metric in LOWER_IS_BETTER)
+    return f"{first} is {'ahead of' if ahead else 'behind'} {second} by {name} ({shown})"
+
+
+def _line(error: BaseException, source: Path) -> int:
+    """Return the line of a chapter in which `error` arose."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return next((frame.lineno for frame in reversed(frames) if frame.filename == str(source)), 1)
+
+
+def _names(files: Iterable[Path]) -> str:
+    return ", ".join(sorted({path.stem for path in files})) or "none"

@@ -1,0 +1,56 @@
+"""A small checkout with finished runs, chapters of its own and the real defaults, filters and style."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+REPORT = Path(__file__).parents[2] / "report"
+
+SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="40" height="20"><rect width="40" height="20"/></svg>'
+
+
+class Project:
+    """A checkout in a temporary folder with the profile "toy"."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        for name in ("profiles", "notebooks", "report/chapters"):
+            (root / name).mkdir(parents=True)
+
+    def run(self, experiment: str, metrics: dict, tables: dict[str, str] | None = None, figures: tuple = ()) -> Path:
+        """Make a finished run."""
+        folder = self.root / "runs" / "toy" / experiment
+        for name in ("tables", "figures"):
+            (folder / name).mkdir(parents=True, exist_ok=True)
+        (folder / "metrics.json").write_text(json.dumps(metrics))
+        (folder / "params.yaml").write_text(f"experiment: {experiment}\n")
+        (folder / "environment.json").write_text(json.dumps({"commit": "0123456789abcdef", "dirty": True}))
+        (folder / "key.json").write_text(json.dumps({"key": f"key of {experiment}", "notebook": experiment}))
+        for name, content in (tables or {}).items():
+            (folder / "tables" / f"{name}.csv").write_text(content)
+        for at, name in enumerate(figures):
+            Image.new("RGB", (40, 20), (at, 80, 120)).save(folder / "figures" / f"{name}.png")
+            (folder / "figures" / f"{name}.svg").write_text(SVG)
+        (folder / "DONE").write_text(f"key of {experiment}\n")
+        return folder
+
+    def chapter(self, name: str, text: str) -> Path:
+        path = self.root / "report" / "chapters" / name
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    def use_real_report(self) -> None:
+        """Take over the report's own files, without its chapters."""
+        for name in ("defaults", "filters", "style"):
+            shutil.copytree(REPORT / name, self.root / "report" / name)
+        shutil.copy(REPORT / "bibliography.bib", self.root / "report")
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    monkeypatch.setenv("STACKSTUDY_ROOT", str(tmp_path))
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
+    return Project(tmp_path)
