@@ -1,0 +1,164 @@
+"""Embed a question table: titles, bodies (one vector, first tokens, chunks) and tag names into one store."""
+
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from stackstudy.embeddings.encoder import Encoder
+from stackstudy.embeddings.shards import Arrays, Shards, spread, spread_ragged
+from stackstudy.embeddings.store import is_complete, remove_sidecar, text_hash, write_sidecar
+from stackstudy.embeddings.vectors import chunk_vectors, pooled_and_token_vectors, pooled_vectors
+from stackstudy.paths import replacing
+from stackstudy.questions.schema import row_hash
+from stackstudy.runs.progress import report
+
+VERSIONS = ("sentence-transformers", "tokenizers", "torch", "transformers")
+
+
+@dataclass(frozen=True)
+class _Task:
+    """Texts that go through the encoder once, and the streams that come of it, each with its sidecar."""
+
+    name: str
+    texts: list[str]
+    ids: Sequence[Any]  # what an error calls a text: its question_id or tag
+    streams: dict[str, dict[str, Any]]
+    encode: Callable[[list[str]], Arrays]
+
+
+def embed_questions(
+    questions: pl.DataFrame,
+    folder: Path,
+    *,
+    encoder: Encoder,
+    max_length: int,
+    sequence_tokens: int,
+    chunk_length: int,
+    max_chunks: int,
+    tokens_per_batch: int,
+) -> None:
+    """Write the streams title, body, body_tokens, body_chunks and tag of `questions` into the store `folder`.
+
+    Streams that are there already, made of the same texts in the same way, are kept; a killed call goes on where it
+    stopped and leaves the same bytes. Disk: a stream takes its size twice until it is complete.
+    """
+    if questions.is_empty():
+        raise ValueError("there are no questions to embed: the question table has no rows")
+    tags = questions["tags"].explode().unique().sort().to_list()
+    ids, titles, bodies = (questions[name].to_list() for name in ("question_id", "title", "body"))
+    about = _about(encoder, row_hash(questions), tokens_per_batch)
+    one = {**about, "max_length": max_length}
+    chunked = {**about, "max_length": chunk_length, "max_chunks": max_chunks}
+
+    def pooled(texts: list[str]) -> np.ndarray:
+        return pooled_vectors(encoder, texts, max_length=max_length, tokens_per_batch=tokens_per_batch)
+
+    def body(texts: list[str]) -> Arrays:
+        arrays = pooled_and_token_vectors(
+            encoder,
+            texts,
+            max_length=max_length,
+            sequence_tokens=sequence_tokens,
+            tokens_per_batch=tokens_per_batch,
+        )
+        return dict(zip(("body", "body_tokens", "body_tokens_mask"), arrays, strict=True))
+
+    def chunks(texts: list[str]) -> Arrays:
+        vectors, counts = chunk_vectors(
+            encoder, texts, chunk_length=chunk_length, max_chunks=max_chunks, tokens_per_batch=tokens_per_batch
+        )
+        return {"body_chunks": vectors, "counts": counts}
+
+    spoken = [tag.replace("-", " ") for tag in tags]
+    body_streams = {"body": one, "body_tokens": {**one, "sequence_tokens": sequence_tokens}}
+    for task in (
+        _Task("tag", spoken, tags, {"tag": {**one, "tags": tags}}, lambda texts: {"tag": pooled(texts)}),
+        _Task("title", titles, ids, {"title": one}, lambda texts: {"title": pooled(texts)}),
+        _Task("body", bodies, ids, body_streams, body),
+        _Task("body_chunks", bodies, ids, {"body_chunks": chunked}, chunks),
+    ):
+        _carry_out(task, Path(folder), encoder.device)
+
+
+def _about(encoder: Encoder, rows: str, tokens_per_batch: int) -> dict[str, Any]:
+    return {
+        "encoder": encoder.name,
+        "model": encoder.model_id,
+        "weight_sha256": encoder.weight_hash,
+        "dimension": encoder.dimension,
+        "pooling": encoder.pooling,
+        "dtype": "float16",
+        "row_hash": rows,
+        "tokens_per_batch": tokens_per_batch,
+        "versions": {name: version(name) for name in VERSIONS},
+    }
+
+
+def _carry_out(task: _Task, folder: Path, device: str) -> None:
+    streams = {name: {**sidecar, "text_hash": text_hash(task.texts)} for name, sidecar in task.streams.items()}
+    part_folder = folder / f".{task.name}.shards"
+    if not all(is_complete(folder, name, sidecar) for name, sidecar in streams.items()):
+        texts, owners = _distinct(task.texts)
+        # Another kind of device rounds differently, so its shards are not mixed in.
+        shards = Shards.open(part_folder, {**streams, "device": device}, len(texts))
+        _fill(task, shards, texts, owners)
+        _assemble(shards, owners, folder, streams)
+    shutil.rmtree(part_folder, ignore_errors=True)
+
+
+def _distinct(texts: list[str]) -> tuple[list[str], np.ndarray]:
+    """Return the distinct texts by first appearance, and the place of each text among them, shape (n,)."""
+    places: dict[str, int] = {}
+    owners = np.array([places.setdefault(text, len(places)) for text in texts], dtype=np.int64)
+    return list(places), owners
+
+
+def _fill(task: _Task, shards: Shards, texts: list[str], owners: np.ndarray) -> None:
+    stage, started = f"embed {task.name}", time.monotonic()
+    report(stage, 0, shards.total)
+
+    def make(start: int, stop: int) -> Arrays:
+        arrays = task.encode(texts[start:stop])
+        _check_finite(task, arrays, owners, start)
+        return arrays
+
+    for done, made in shards.fill(make):
+        report(stage, done, shards.total, texts_per_second=made / max(time.monotonic() - started, 1e-6))
+
+
+def _check_finite(task: _Task, arrays: Arrays, owners: np.ndarray, start: int) -> None:
+    counts = arrays.get("counts")
+    for name, array in arrays.items():
+        bad = np.flatnonzero(~np.isfinite(array).reshape(len(array), -1).all(axis=1))
+        if bad.size:
+            text = bad[0] if counts is None else np.repeat(np.arange(counts.size), counts)[bad[0]]
+            row = int(np.flatnonzero(owners == start + text)[0])
+            raise ValueError(
+                f"embedding {name}: the vector of row {row} ({task.ids[row]}) is not finite in float16; "
+                "look at its text, or choose another encoder or device"
+            )
+
+
+def _assemble(shards: Shards, owners: np.ndarray, folder: Path, streams: dict[str, dict[str, Any]]) -> None:
+    for stream in streams:
+        remove_sidecar(folder, stream)
+    for stream, sidecar in streams.items():
+        target = folder / f"{stream}.npy"
+        if stream == "body_chunks":
+            offsets = spread_ragged(shards, stream, "counts", owners, target)
+            with replacing(folder / "body_chunks_offsets.npy") as fresh:
+                np.save(fresh, offsets)
+            shapes = {stream: (int(offsets[-1]), sidecar["dimension"]), "body_chunks_offsets": offsets.shape}
+        else:
+            shapes = {stream: spread(shards, stream, owners, target)}
+        if stream == "body_tokens":
+            mask = "body_tokens_mask"
+            shapes[mask] = spread(shards, mask, owners, folder / f"{mask}.npy")
+        write_sidecar(folder, stream, sidecar, shapes)

@@ -1,0 +1,101 @@
+"""A long array computation in numbered part files, so that a killed one goes on where it stopped."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stackstudy.paths import replacing
+
+SHARD_TEXTS = 512  # a few seconds of work; at 4096 dimensions and 32 tokens a text, 134 MB
+
+Arrays = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Shards:
+    """Part files of `total` texts in `folder`; `key` says what they are made of."""
+
+    folder: Path
+    key: str
+    total: int
+
+    @classmethod
+    def open(cls, folder: Path, recipe: Mapping[str, Any], total: int) -> "Shards":
+        """Take up the shards in `folder` if they were made by the same recipe; remove them otherwise."""
+        key = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()
+        mark = folder / "key.json"
+        if not mark.exists() or json.loads(mark.read_text(encoding="utf-8")) != key:
+            shutil.rmtree(folder, ignore_errors=True)
+            with replacing(mark) as fresh:
+                fresh.write_text(json.dumps(key), encoding="utf-8")
+        return cls(folder, key, total)
+
+    def ranges(self) -> list[tuple[int, int]]:
+        """Return the borders (first, last + 1) of every shard: fixed by the number of texts alone."""
+        return [(start, min(start + SHARD_TEXTS, self.total)) for start in range(0, self.total, SHARD_TEXTS)]
+
+    def fill(self, make: Callable[[int, int], Arrays]) -> Iterator[tuple[int, int]]:
+        """Make what is missing, shard by shard; yield (texts done in all, texts made by this call) after each."""
+        made = 0
+        for start, stop in self.ranges():
+            if not self._path(start).exists():
+                arrays = make(start, stop)
+                with replacing(self._path(start)) as fresh, fresh.open("wb") as file:
+                    np.savez(file, **arrays)
+                made += stop - start
+            yield stop, made
+
+    def read(self, name: str) -> Iterator[tuple[int, int, np.ndarray]]:
+        """Yield (first, last + 1, array `name`) of every shard in order."""
+        for start, stop in self.ranges():
+            with np.load(self._path(start)) as arrays:
+                yield start, stop, arrays[name]
+
+    def remove(self) -> None:
+        shutil.rmtree(self.folder)
+
+    def _path(self, start: int) -> Path:
+        return self.folder / f"{start // SHARD_TEXTS:06d}.npz"
+
+
+def spread(shards: Shards, name: str, owners: np.ndarray, target: Path) -> tuple[int, ...]:
+    """Write array `name` to `target` (.npy) with one entry a row, that of text `owners[row]`; return its shape."""
+    fresh = shards.folder / target.name  # grows beside the shards, so that what a kill leaves is removed with them
+    out = None
+    for start, stop, part in shards.read(name):
+        if out is None:
+            out = np.lib.format.open_memmap(fresh, "w+", part.dtype, (len(owners), *part.shape[1:]))
+        rows = np.flatnonzero((owners >= start) & (owners < stop))
+        out[rows] = part[owners[rows] - start]
+    out.flush()
+    fresh.replace(target)
+    return out.shape
+
+
+def spread_ragged(shards: Shards, name: str, counts: str, owners: np.ndarray, target: Path) -> np.ndarray:
+    """Write the runs of array `name`, one a text and `counts` long, to `target` in row order; return offsets (n+1,)."""
+    lengths = np.concatenate([part for _, _, part in shards.read(counts)])
+    offsets = offsets_of(lengths[owners])
+    fresh = shards.folder / target.name
+    out = None
+    for start, stop, part in shards.read(name):
+        if out is None:
+            out = np.lib.format.open_memmap(fresh, "w+", part.dtype, (int(offsets[-1]), *part.shape[1:]))
+        local = offsets_of(lengths[start:stop])
+        for row in np.flatnonzero((owners >= start) & (owners < stop)):
+            text = owners[row] - start
+            out[offsets[row] : offsets[row + 1]] = part[local[text] : local[text + 1]]
+    out.flush()
+    fresh.replace(target)
+    return offsets
+
+
+def offsets_of(lengths: np.ndarray) -> np.ndarray:
+    """Return where each of consecutive runs of `lengths` (n,) starts, and the end: int64 (n+1,)."""
+    return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)

@@ -1,0 +1,247 @@
+"""The tables of the two comparisons: predictions in, one row per system, pair, label, stratum or bin out.
+
+Everything is computed on the test rows. Seeds are averaged; ``<metric>_std`` is their standard deviation,
+``<metric>_low`` and ``<metric>_high`` bound the 95 % bootstrap interval over questions. Undefined values are null.
+"""
+
+from collections.abc import Sequence
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import polars as pl
+from scipy import sparse
+
+from stackstudy.evaluation import scores, tags
+from stackstudy.evaluation.bootstrap import Evaluation, RowSums, holm, interval, p_value, paired_bootstrap
+from stackstudy.evaluation.predictions import Predictions, rows_of
+from stackstudy.questions.schema import row_hash
+
+LOWER_IS_BETTER = {"ece", "rmse", "mae", "rmse_log", "pinball"}
+SIGNIFICANT = 0.05
+
+Systems = dict[str, list[RowSums]]  # system -> one entry per seed, on the test rows
+
+
+def thresholds(predictions: Predictions, questions: pl.DataFrame, labels: sparse.csr_array) -> list[float]:
+    """Return the decision threshold of each seed, chosen on validation rows.
+
+    With the parameter ``protocol: published`` on test rows: the published study had one split for choice and report.
+    """
+    rows = _choice_rows(predictions, questions)
+    truth = labels[rows].toarray()
+    return [tags.choose_threshold(values, truth) for values in predictions.at(rows)]
+
+
+def tag_systems(predictions: Sequence[Predictions], questions: pl.DataFrame, labels: sparse.csr_array) -> Systems:
+    """Return what the metrics of each tag system need; `labels` is the bool CSR (all rows, k) of the tag space.
+
+    ValueError, naming the system: predictions of another kind, question table or label space.
+    """
+    _check(predictions, "tags", questions)
+    if wrong := [each.system for each in predictions if each.values.shape[2] != labels.shape[1]]:
+        raise ValueError(f"predictions of {wrong[0]} are for another label space; it has {labels.shape[1]} labels here")
+    test = rows_of(questions, "test")
+    truth = labels[test].toarray()
+    systems: Systems = {}
+    for each in predictions:
+        cuts = thresholds(each, questions, labels)
+        systems[each.system] = [tags.row_sums(v, truth, cut) for v, cut in zip(each.at(test), cuts, strict=True)]
+    return systems
+
+
+def score_systems(predictions: Sequence[Predictions], questions: pl.DataFrame) -> Systems:
+    """Return what the metrics of each score system need. ValueError as in `tag_systems`."""
+    _check(predictions, "scores", questions)
+    test = rows_of(questions, "test")
+    actual = questions["score"].to_numpy()[test]
+    return {each.system: [scores.row_sums(actual, values) for values in each.at(test)] for each in predictions}
+
+
+def summary(evaluation: Evaluation) -> pl.DataFrame:
+    """Return one row per system: for each metric its mean over seeds, ``_std``, ``_low`` and ``_high``."""
+    return _frame([{"system": system} | _cells(evaluation, system) for system in evaluation.values])
+
+
+def by_stratum(systems: Systems, questions: pl.DataFrame, resamples: int, seed: int) -> pl.DataFrame:
+    """Return the `summary` of each stratum of the test rows, with its number of questions."""
+    strata = questions["stratum"].fill_null("(none)").gather(rows_of(questions, "test"))
+    frames = []
+    for stratum in strata.unique().sort():
+        rows = np.flatnonzero((strata == stratum).to_numpy())
+        inside = {name: [each.take(rows) for each in seeds] for name, seeds in systems.items()}
+        frame = summary(paired_bootstrap(inside, resamples, seed))
+        frames.append(frame.select(pl.lit(stratum).alias("stratum"), pl.lit(rows.size).alias("questions"), pl.all()))
+    return pl.concat(frames, how="vertical_relaxed")
+
+
+def comparisons(evaluation: Evaluation, metrics: Sequence[str]) -> pl.DataFrame:
+    """Return one row per metric and pair of systems: difference (first - second), its 95 % interval, p, verdict.
+
+    ``p_holm`` is corrected over the pairs of a metric and decides the verdict on the first system: better, worse or
+    not distinguishable. The interval is not corrected.
+    """
+    frames = []
+    for metric in metrics:
+        rows = [_pair(evaluation, *pair, metric) for pair in combinations(evaluation.values, 2)]
+        corrected = holm([row["p"] for row in rows])
+        frames += [row | {"p_holm": p, "verdict": _verdict(row, p)} for row, p in zip(rows, corrected, strict=True)]
+    return _frame(frames)
+
+
+def per_label(
+    predictions: Predictions, questions: pl.DataFrame, labels: sparse.csr_array, names: Sequence[str]
+) -> pl.DataFrame:
+    """Return precision, recall and f1 (means over seeds) and the support of each label: test questions that have it.
+
+    ``training_support`` counts the training questions.
+    """
+    test = rows_of(questions, "test")
+    truth, cuts = labels[test].toarray(), thresholds(predictions, questions, labels)
+    seeds = [tags.per_label(v, truth, cut) for v, cut in zip(predictions.at(test), cuts, strict=True)]
+    columns = {name: np.mean([each[name] for each in seeds], axis=0) for name in ("precision", "recall", "f1")}
+    training = labels[rows_of(questions, "train")].sum(axis=0)
+    counts = {"support": truth.sum(0), "training_support": np.asarray(training, dtype=np.int64)}
+    return pl.DataFrame({"label": list(names), **columns, **counts})
+
+
+def by_frequency(labels: pl.DataFrame) -> pl.DataFrame:
+    """Return the mean f1 of the labels of each bin of training frequency, from a `per_label` table."""
+    bins = tags.frequency_bins(labels["training_support"].to_numpy())
+    parts = [(name, labels[places]) for name, places in bins]
+    return pl.DataFrame(
+        {
+            "training_questions": [name for name, _ in parts],
+            "labels": [len(part) for _, part in parts],
+            "support": [part["support"].sum() for _, part in parts],
+            "f1": [part["f1"].mean() for _, part in parts],
+        }
+    )
+
+
+def with_intervals(summary: pl.DataFrame, metrics: Sequence[str]) -> pl.DataFrame:
+    """Return system and, for each of `metrics`, value, ``_low``, ``_high`` and ``_std`` of a `summary`."""
+    ends = ("", "_low", "_high", "_std")
+    return summary.select("system", *(f"{metric}{end}" for metric in metrics for end in ends))
+
+
+def best(predictions: Sequence[Predictions], summary: pl.DataFrame, metric: str) -> Predictions:
+    """Return the predictions of the system with the best `metric` in a `summary`; the first of equals.
+
+    ValueError: the metric is undefined for every system.
+    """
+    defined = summary.drop_nulls(metric).sort(metric, descending=metric not in LOWER_IS_BETTER, maintain_order=True)
+    if defined.is_empty():
+        raise ValueError(f"no best system: {metric} is undefined for all of them")
+    return next(each for each in predictions if each.system == defined["system"][0])
+
+
+def threshold_curve(predictions: Predictions, questions: pl.DataFrame, labels: sparse.csr_array) -> dict[str, Any]:
+    """Return micro F1 by threshold on the rows on which it is chosen, and the choice; means over seeds."""
+    rows, cuts = _choice_rows(predictions, questions), np.linspace(0, 1, 101)
+    truth = labels[rows].toarray()
+    f1 = np.mean([tags.micro_f1_at(values, truth, cuts) for values in predictions.at(rows)], axis=0)
+    return {"thresholds": cuts, "f1_micro": f1, "chosen": float(np.mean(thresholds(predictions, questions, labels)))}
+
+
+def reliability(predictions: Predictions, questions: pl.DataFrame, labels: sparse.csr_array) -> pl.DataFrame:
+    """Return the bins of `tags.reliability` over the decisions of all seeds."""
+    test = rows_of(questions, "test")
+    truth = labels[test].toarray()
+    return tags.reliability(np.vstack(predictions.at(test)), np.vstack([truth] * predictions.seeds.size))
+
+
+def r2_without_top(predictions: Sequence[Predictions], questions: pl.DataFrame) -> dict[str, Any]:
+    """Return R2 (mean over seeds) without the 0 to 10 highest-scored test questions: dropped (11,), r2 by system."""
+    test = rows_of(questions, "test")
+    actual = questions["score"].to_numpy()[test]
+    curves = {
+        each.system: np.mean([scores.r2_without_top(actual, values) for values in each.at(test)], axis=0)
+        for each in predictions
+    }
+    return {"dropped": np.arange(scores.TOP + 1), "r2": curves}
+
+
+def training_numbers(history: pl.DataFrame) -> dict[str, float]:
+    """Return epochs run, best epoch and best validation metric, means over seeds, from the history of a network."""
+    metric = next(name for name in history.columns if name.startswith("validation_") and name != "validation_loss")
+    lower = metric.removeprefix("validation_") in LOWER_IS_BETTER
+    runs = history.sort("seed", "epoch").partition_by("seed", maintain_order=True)
+    rows = [run.row(run[metric].arg_min() if lower else run[metric].arg_max(), named=True) for run in runs]
+    epochs = float(np.mean([len(run) for run in runs]))
+    return {"epochs": epochs, "best_epoch": _mean(rows, "epoch"), metric: _mean(rows, metric)}
+
+
+def numbers(summary: pl.DataFrame) -> dict[str, dict[str, float]]:
+    """Return a `summary` as metrics of a run: system (with underscores) -> defined metric -> value."""
+    return {_key(row.pop("system")): _defined(row) for row in summary.to_dicts()}
+
+
+def pair_numbers(comparisons: pl.DataFrame) -> dict[str, dict[str, dict[str, float]]]:
+    """Return `comparisons` as metrics of a run: first_vs_second -> metric -> difference, low, high, p (Holm's)."""
+    pairs: dict[str, dict[str, dict[str, float]]] = {}
+    for row in comparisons.drop_nulls("p_holm").to_dicts():
+        test = {"difference": row["difference"], "low": row["low"], "high": row["high"], "p": row["p_holm"]}
+        pairs.setdefault(_key(f"{row['first']}_vs_{row['second']}"), {})[row["metric"]] = test
+    return pairs
+
+
+def _choice_rows(predictions: Predictions, questions: pl.DataFrame) -> np.ndarray:
+    published = predictions.parameters.get("protocol") == "published"
+    return rows_of(questions, "test" if published else "validation")
+
+
+def _check(predictions: Sequence[Predictions], kind: str, questions: pl.DataFrame) -> None:
+    names = [each.system for each in predictions]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(f"two predictions are called {twice[0]}: rename one of them")
+    expected = row_hash(questions)
+    for each in predictions:
+        if each.kind != kind:
+            raise ValueError(f"predictions of {each.system} are {each.kind}, expected {kind}")
+        if each.row_hash != expected:
+            raise ValueError(f"predictions of {each.system} were made for another question table: run it again")
+
+
+def _cells(evaluation: Evaluation, system: str) -> dict[str, float]:
+    cells = {}
+    for metric, seeds in evaluation.values[system].items():
+        cells[metric], cells[f"{metric}_std"] = seeds.mean(), seeds.std(ddof=1) if seeds.size > 1 else np.nan
+        if metric in evaluation.resampled[system]:
+            cells[f"{metric}_low"], cells[f"{metric}_high"] = interval(evaluation.resampled[system][metric])
+    return {name: float(cell) for name, cell in cells.items()}
+
+
+def _pair(evaluation: Evaluation, first: str, second: str, metric: str) -> dict[str, Any]:
+    """ValueError: `metric` is not one of the metrics."""
+    if metric not in evaluation.resampled[first]:
+        raise ValueError(f"no metric {metric}; there are {', '.join(evaluation.resampled[first])}")
+    point = evaluation.values[first][metric].mean() - evaluation.values[second][metric].mean()
+    differences = evaluation.resampled[first][metric] - evaluation.resampled[second][metric]
+    low, high = interval(differences)
+    about = {"metric": metric, "first": first, "second": second}
+    return about | {"difference": float(point), "low": low, "high": high, "p": p_value(differences)}
+
+
+def _verdict(row: dict[str, Any], p: float) -> str:
+    if np.isnan(p):
+        return "undefined"
+    if p >= SIGNIFICANT:
+        return "not distinguishable"
+    return "better" if (row["difference"] > 0) != (row["metric"] in LOWER_IS_BETTER) else "worse"
+
+
+def _frame(rows: list[dict[str, Any]]) -> pl.DataFrame:
+    return pl.DataFrame(rows).with_columns(pl.selectors.float().fill_nan(None))
+
+
+def _key(name: str) -> str:
+    return name.replace("-", "_")
+
+
+def _defined(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if value is not None}
+
+
+def _mean(rows: list[dict[str, Any]], name: str) -> float:
+    return float(np.mean([row[name] for row in rows]))

@@ -1,0 +1,137 @@
+"""Near-duplicate questions: MinHash signatures find candidates, their word shingles decide.
+
+MinHash: Broder 1997. Banding: Leskovec, Rajaraman and Ullman, Mining of Massive Datasets, chapter 3.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from rensa import RMinHash
+
+SHINGLE = 3  # words
+PERMUTATIONS = 128
+RECALL = 0.99  # share of pairs at the threshold itself that must become candidates; above it nearly all do
+COMPARED_AT_ONCE = 10_000
+_SEED = 1
+_ODD = np.random.default_rng(_SEED).integers(2**63, size=PERMUTATIONS, dtype=np.uint64) * np.uint64(2) + np.uint64(1)
+_PADDING = " \x00" * (SHINGLE - 1)  # lets a text of one word have a shingle too
+
+
+def normalised(titles: Sequence[str], bodies: Sequence[str]) -> list[str]:
+    """Return the text that duplicates share: title and body in lower case."""
+    return [f"{title}\n{body}".lower() for title, body in zip(titles, bodies, strict=True)]
+
+
+def exact_keys(texts: Iterable[str]) -> np.ndarray:
+    """Return a 64-bit hash of each text, (n,) int64."""
+    digests = (hashlib.blake2b(text.encode(), digest_size=8).digest() for text in texts)
+    return np.frombuffer(b"".join(digests), np.int64)
+
+
+def shingle_hashes(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Return hashes of all runs of three words, (total,) uint64, and where each text's begin, (n + 1,) uint64."""
+    words = pc.ascii_split_whitespace(pa.array([text + _PADDING for text in texts], pa.large_string()))
+    vocabulary = words.flatten().dictionary_encode()
+    hashed = RMinHash.hash_token_sets([vocabulary.dictionary.to_pylist()])[0]
+    word = np.array(hashed, np.uint64)[vocabulary.indices.to_numpy()]
+    runs = word[:-2] * _ODD[0] + word[1:-1] * _ODD[1] + word[2:] * _ODD[2]
+    runs ^= runs >> np.uint64(32)
+    ends = words.offsets.to_numpy()[1:]
+    inside = np.ones(len(word), bool)
+    inside[ends - 1] = inside[ends - 2] = False  # runs that would reach into the next text
+    offsets = words.offsets.to_numpy() - (SHINGLE - 1) * np.arange(len(texts) + 1)
+    return runs[inside[:-2]], offsets.astype(np.uint64)
+
+
+def band_shape(similarity: float) -> tuple[int, int]:
+    """Return bands and rows per band: as selective as `RECALL` at this similarity allows."""
+    if not 0 < similarity <= 1:
+        raise ValueError(f"near_duplicate_similarity is {similarity}, but must be above 0 and at most 1")
+    for rows in range(16, 1, -1):
+        if 1 - (1 - similarity**rows) ** (PERMUTATIONS // rows) >= RECALL:
+            return PERMUTATIONS // rows, rows
+    return PERMUTATIONS, 1
+
+
+def signatures(texts: Sequence[str]) -> np.ndarray:
+    """Return the MinHash signature of each text, (n, 128) uint32."""
+    if not texts:
+        return np.empty((0, PERMUTATIONS), np.uint32)
+    hashes, offsets = shingle_hashes(texts)
+    return np.array(RMinHash.digest_matrix_from_flat_token_hashes(hashes, offsets, PERMUTATIONS, _SEED).to_rows(), "u4")
+
+
+def band_keys(signatures: np.ndarray, similarity: float) -> np.ndarray:
+    """Return one key per band, (n, bands) uint64: texts that share a key in any band may be near-duplicates."""
+    bands, rows = band_shape(similarity)
+    slots = signatures[:, : bands * rows].reshape(-1, bands, rows)
+    return (slots * _ODD[:rows]).sum(axis=2, dtype=np.uint64)
+
+
+def plausible(left: np.ndarray, right: np.ndarray, similarity: float) -> np.ndarray:
+    """Return which pairs of signatures, both (m, 128) uint8 (low bytes), may be this similar, (m,) bool.
+
+    Cheap, so that texts are only read for pairs within four standard errors of the threshold or above it
+    (a byte is enough: Li and Koenig 2010).
+    """
+    error = np.sqrt(similarity * (1 - similarity) / PERMUTATIONS)
+    return (left == right).mean(axis=1) >= similarity - 4 * error
+
+
+class Clusters:
+    """Sets of rows that are joined pair by pair; the root of a set is its smallest row."""
+
+    def __init__(self, exact: np.ndarray) -> None:
+        """Begin with the rows of equal `exact` keys, (n,) int64, together."""
+        _, first, inverse = np.unique(exact, return_index=True, return_inverse=True)
+        self.originals = np.sort(first)
+        self.parent = first[inverse]
+
+    def roots(self, rows: np.ndarray) -> np.ndarray:
+        """Return the root of each row, both (m,) int64."""
+        found = self.parent[rows]
+        while not np.array_equal(above := self.parent[found], found):
+            found = above
+        return found
+
+    def join(self, left: int, right: int) -> None:
+        low, high = sorted(self.roots(np.array([left, right])).tolist())
+        self.parent[high] = low
+
+
+def join_band(clusters: Clusters, keys: np.ndarray, similar: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> None:
+    """Join rows with equal `keys`, (n,) uint64, that `similar` confirms: two arrays (m,) of rows -> (m,) bool.
+
+    The first row of each bucket is compared with the others; those that are not in its set then begin again without
+    it. So a bucket of m copies costs m comparisons, not m squared.
+    """
+    rows = clusters.originals
+    rows = rows[np.argsort(keys[rows], kind="stable")]
+    while len(rows):
+        begins = np.r_[True, keys[rows][1:] != keys[rows][:-1]]
+        pivots = rows[begins][np.cumsum(begins) - 1]
+        rows, pivots = rows[~begins], pivots[~begins]
+        rows, pivots = _apart(clusters, rows, pivots)
+        for begin in range(0, len(rows), COMPARED_AT_ONCE):
+            part = slice(begin, begin + COMPARED_AT_ONCE)
+            close = similar(pivots[part], rows[part])
+            for pivot, row in zip(pivots[part][close].tolist(), rows[part][close].tolist(), strict=True):
+                clusters.join(pivot, row)
+        rows, _ = _apart(clusters, rows, pivots)
+
+
+def similarities(left: np.ndarray, right: np.ndarray, texts: Callable[[np.ndarray], list[str]]) -> np.ndarray:
+    """Return the Jaccard similarity of the shingles of each pair of rows, (m,); `texts` gives the text of rows."""
+    rows, inverse = np.unique(np.r_[left, right], return_inverse=True)
+    hashes, offsets = shingle_hashes(texts(rows))
+    sets = [set(part.tolist()) for part in np.split(hashes, offsets[1:-1].astype(np.int64))]
+    pairs = [(sets[one], sets[other]) for one, other in inverse.reshape(2, -1).T.tolist()]
+    return np.array([len(one & other) / len(one | other) for one, other in pairs])
+
+
+def _apart(clusters: Clusters, rows: np.ndarray, pivots: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    apart = clusters.roots(rows) != clusters.roots(pivots)
+    return rows[apart], pivots[apart]

@@ -1,0 +1,73 @@
+"""A random sentence-transformers model of a few thousand weights, and a question table that fits it."""
+
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+import polars as pl
+import pytest
+import torch
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.base.modules import Transformer
+from sentence_transformers.sentence_transformer.modules import Pooling
+from transformers import BertConfig, BertModel, BertTokenizer
+
+from stackstudy.embeddings.encoder import Encoder, load_encoder
+
+WORDS = [f"w{i}" for i in range(60)]
+SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+
+
+def build_model(folder: Path, pooling: str = "mean", seed: int = 0, padding_side: str = "right") -> Path:
+    torch.manual_seed(seed)
+    vocabulary = {word: i for i, word in enumerate(SPECIAL + WORDS)}
+    config = BertConfig(
+        vocab_size=len(vocabulary),
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=64,
+        initializer_range=0.5,
+    )
+    BertModel(config).save_pretrained(folder / "bert")
+    BertTokenizer(vocab=vocabulary, padding_side=padding_side).save_pretrained(folder / "bert")
+    transformer = Transformer(str(folder / "bert"))
+    SentenceTransformer(modules=[transformer, Pooling(16, pooling)]).save(str(folder / "model"))
+    return folder / "model"
+
+
+@pytest.fixture(scope="session")
+def build() -> Callable[..., Path]:
+    return build_model
+
+
+@pytest.fixture(scope="session")
+def model_folder(tmp_path_factory) -> Path:
+    return build_model(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="session")
+def tiny(model_folder) -> Encoder:
+    return load_encoder(str(model_folder), "cpu")
+
+
+def words(start: int, count: int) -> str:
+    return " ".join(WORDS[(start + i * i) % len(WORDS)] for i in range(count))
+
+
+@pytest.fixture(scope="session")
+def table() -> Callable[..., pl.DataFrame]:
+    def make(rows: int, **changed: list) -> pl.DataFrame:
+        columns = {
+            "question_id": list(range(100, 100 + rows)),
+            "site": ["example.org"] * rows,
+            "title": [words(i, 3 + i % 4) for i in range(rows)],
+            "body": [words(i * 7, i * 5 % 90) for i in range(rows)],  # every 18th is empty
+            "tags": [["c++", f"web-{i % 3}"] for i in range(rows)],
+            "created": [datetime(2020, 1, 1)] * rows,
+            "split": ["train"] * rows,
+        }
+        return pl.DataFrame({**columns, **changed})
+
+    return make

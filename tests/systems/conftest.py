@@ -1,0 +1,36 @@
+import numpy as np
+import polars as pl
+import pytest
+from scipy.sparse import csr_array
+
+from stackstudy.systems.data import TagData
+from stackstudy.tagspace.space import TagSpace
+
+LABELS = ("python", "java", "sql", "css", "git")
+DIMENSION = 16
+
+
+@pytest.fixture
+def data() -> TagData:
+    """400 questions whose body vector and words follow from their labels, and whose score follows from their words."""
+    random = np.random.default_rng(0)
+    labels = random.random((400, len(LABELS))) < 0.25
+    labels[~labels.any(axis=1), 0] = True
+    directions = random.normal(size=(len(LABELS), DIMENSION))
+    body = (labels @ directions + 0.7 * random.normal(size=(400, DIMENSION))).astype(np.float16)
+    filler = np.array(["how", "can", "we", "make", "this", "work", "when", "that", "fails", "again", "today"])
+    texts = [" ".join([*np.array(LABELS)[true].repeat(3), *random.choice(filler, 8)]) for true in labels]
+    questions = pl.DataFrame(
+        {
+            "question_id": np.arange(1, 401),
+            "site": "planted",
+            "title": [text[:20] for text in texts],
+            "body": texts,
+            "score": (labels @ [9, 5, 0, -3, 1] + random.integers(-1, 2, 400)).astype(np.int32),
+            "stratum": None,
+            "split": random.choice(["train", "validation", "test"], 400, p=[0.6, 0.2, 0.2]),
+        },
+        schema_overrides={"stratum": pl.String},
+    )
+    space = TagSpace(list(LABELS), np.eye(len(LABELS), DIMENSION, dtype=np.float32), pl.DataFrame(), csr_array(labels))
+    return TagData(questions, {"body": body}, "toy", space=space)

@@ -1,0 +1,54 @@
+"""The whole way at smoke size: from planted questions to a paper whose text is checked."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from stackstudy.paper.check import check_text
+from stackstudy.paths import figures_dir, project_root, results_dir, runs_dir
+
+pytestmark = pytest.mark.slow
+REPORT = [sys.executable, "-m", "stackstudy.cli", "report", "smoke"]
+
+
+@pytest.fixture(scope="module")
+def paper() -> Path:
+    done = subprocess.run(REPORT, cwd=project_root(), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return project_root() / done.stdout.strip().splitlines()[-1].strip()
+
+
+def test_the_last_line_is_the_path_of_a_pdf(paper):
+    assert paper.suffix == ".pdf"
+    assert paper.read_bytes().startswith(b"%PDF-")
+
+
+def test_the_text_has_no_open_reference_and_each_figure_once(paper):
+    html = paper.with_suffix(".html").read_text()
+    check_text(html)
+    assert "planted" in html
+    numbers = [int(number) for number in re.findall(r"<figcaption[^>]*>Figure.(\d+)", html)]
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_every_figure_and_value_comes_from_a_finished_run(paper):
+    numbers = json.loads((results_dir("smoke") / "numbers.json").read_text())
+    assert all((runs_dir("smoke") / entry["experiment"] / "DONE").exists() for entry in numbers.values())
+    made = {path.name for run in runs_dir("smoke").iterdir() for path in (run / "figures").glob("*")}
+    assert {path.name for path in figures_dir("smoke").iterdir()} == made
+
+
+def test_learning_is_real_and_under_the_ceiling(paper):
+    numbers = {name: entry["value"] for name, entry in json.loads((results_dir("smoke") / "numbers.json").read_text()).items()}
+    assert numbers["tags.floor.f1_micro"] < numbers["tags.body_mlp.f1_micro"] < numbers["planted.f1_micro"]
+
+
+def test_a_second_call_changes_nothing(paper):
+    before = {path: path.stat().st_mtime_ns for path in paper.parent.iterdir()}
+    done = subprocess.run(REPORT, cwd=project_root(), capture_output=True, text=True, check=True)
+    assert "up to date" in done.stdout
+    assert {path: path.stat().st_mtime_ns for path in paper.parent.iterdir()} == before
