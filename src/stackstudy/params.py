@@ -112,14 +112,14 @@ class Comparison(Parameters):
 class TagsComparison(Comparison):
     """19: all tag systems of the profile on the same test rows."""
 
-    needs = ("01-questions", "03-tag-centroids", "11-*", "12-*", "13-*", "14-*")
+    needs = ("01-questions", "03-tag-centroids", "1[1-4]-*")
     products = ("tables/tags-summary.csv", "figures/tags-per-label.png")
 
 
 class ScoresComparison(Comparison):
     """29: all score systems of the profile on the same test rows."""
 
-    needs = ("01-questions", "21-*", "22-*")
+    needs = ("01-questions", "2[1-2]-*")
     products = ("tables/scores-summary.csv", "figures/scores-predicted-actual.png")
 
 

@@ -106,6 +106,14 @@ def test_comparisons_tell_who_is_better(questions, labels):
         tables.comparisons(evaluation, ["f2"])
 
 
+def test_one_system_makes_an_empty_table_of_pairs(systems):
+    alone = paired_bootstrap({"blunt": systems["blunt"]}, 20, seed=0)
+    pairs = tables.comparisons(alone, ["f1_micro"])
+    assert pairs.is_empty()
+    assert pairs.columns == list(tables.PAIR)
+    assert tables.pair_numbers(pairs) == {}
+
+
 def test_a_lower_error_is_better_and_the_undefined_is_said(questions):
     rows = rows_of(questions, "validation", "test")
     constant = Predictions("mean", "scores", row_hash(questions), rows, [0], np.full((1, rows.size), 25.0))

@@ -19,6 +19,8 @@ from stackstudy.questions.schema import row_hash
 
 LOWER_IS_BETTER = {"ece", "rmse", "mae", "rmse_log", "pinball"}
 SIGNIFICANT = 0.05
+PAIR = {"metric": pl.String, "first": pl.String, "second": pl.String}
+PAIR |= dict.fromkeys(("difference", "low", "high", "p", "p_holm"), pl.Float64) | {"verdict": pl.String}
 
 Systems = dict[str, list[RowSums]]  # system -> one entry per seed, on the test rows
 
@@ -79,14 +81,14 @@ def comparisons(evaluation: Evaluation, metrics: Sequence[str]) -> pl.DataFrame:
     """Return one row per metric and pair of systems: difference (first - second), its 95 % interval, p, verdict.
 
     ``p_holm`` is corrected over the pairs of a metric and decides the verdict on the first system: better, worse or
-    not distinguishable. The interval is not corrected.
+    not distinguishable. The interval is not corrected. A single system makes no pairs, and an empty table.
     """
     frames = []
     for metric in metrics:
         rows = [_pair(evaluation, *pair, metric) for pair in combinations(evaluation.values, 2)]
         corrected = holm([row["p"] for row in rows])
         frames += [row | {"p_holm": p, "verdict": _verdict(row, p)} for row, p in zip(rows, corrected, strict=True)]
-    return _frame(frames)
+    return _frame(frames, PAIR)
 
 
 def per_label(
@@ -231,8 +233,8 @@ def _verdict(row: dict[str, Any], p: float) -> str:
     return "better" if (row["difference"] > 0) != (row["metric"] in LOWER_IS_BETTER) else "worse"
 
 
-def _frame(rows: list[dict[str, Any]]) -> pl.DataFrame:
-    return pl.DataFrame(rows).with_columns(pl.selectors.float().fill_nan(None))
+def _frame(rows: list[dict[str, Any]], schema: dict[str, Any] | None = None) -> pl.DataFrame:
+    return pl.DataFrame(rows, schema).with_columns(pl.selectors.float().fill_nan(None))
 
 
 def _key(name: str) -> str:
