@@ -43,7 +43,9 @@ def test_every_figure_and_value_comes_from_a_finished_run(paper):
 
 
 def test_learning_is_real_and_under_the_ceiling(paper):
-    numbers = {name: entry["value"] for name, entry in json.loads((results_dir("smoke") / "numbers.json").read_text()).items()}
+    numbers = {
+        name: entry["value"] for name, entry in json.loads((results_dir("smoke") / "numbers.json").read_text()).items()
+    }
     assert numbers["tags.floor.f1_micro"] < numbers["tags.body_mlp.f1_micro"] < numbers["planted.f1_micro"]
 
 
