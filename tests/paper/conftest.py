@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 from PIL import Image
 
 REPORT = Path(__file__).parents[2] / "report"
@@ -19,9 +20,13 @@ class Project:
         self.root = root
         for name in ("profiles", "notebooks", "report/chapters"):
             (root / name).mkdir(parents=True)
+        self.experiments: dict[str, dict] = {"00-never-run": {}}
+        self._write_profile()
 
     def run(self, experiment: str, metrics: dict, tables: dict[str, str] | None = None, figures: tuple = ()) -> Path:
-        """Make a finished run."""
+        """Make a finished run of an experiment of the profile."""
+        self.experiments[experiment] = {}
+        self._write_profile()
         folder = self.root / "runs" / "toy" / experiment
         for name in ("tables", "figures"):
             (folder / name).mkdir(parents=True, exist_ok=True)
@@ -41,6 +46,10 @@ class Project:
         path = self.root / "report" / "chapters" / name
         path.write_text(text, encoding="utf-8")
         return path
+
+    def _write_profile(self) -> None:
+        content = {"description": "A toy.", "resources": {"timeout_minutes": 1}, "experiments": self.experiments}
+        (self.root / "profiles" / "toy.yaml").write_text(yaml.safe_dump(content))
 
     def use_real_report(self) -> None:
         """Take over the report's own files, without its chapters."""

@@ -167,8 +167,7 @@ def test_no_chapters(paper):
 
 def test_commit_and_its_date(tmp_path, monkeypatch):
     monkeypatch.delenv("SOURCE_DATE_EPOCH", raising=False)
-    with pytest.raises(ValueError, match="set SOURCE_DATE_EPOCH"):
-        head_commit(tmp_path)
+    assert head_commit(tmp_path)[0] == "none"  # a downloaded archive has no commit, and still gets its paper
     monkeypatch.setenv("GIT_COMMITTER_DATE", "1700000000 +0000")
     who = ["-c", "user.name=A", "-c", "user.email=a@example.org"]
     (tmp_path / "a").write_text("1")

@@ -55,6 +55,14 @@ def test_run_without_done_did_not_happen(two_runs):
     assert not (two_runs.root / "figures/toy/shape.png").exists()
 
 
+def test_folders_that_are_no_experiments_of_the_profile_do_not_count(two_runs):
+    trial = two_runs.run("my-trial", {"tags": {"mlp": {"f1": 0.9}}})
+    del two_runs.experiments[trial.name]
+    two_runs.run("02-b", {"tags": {"mlp": {"f1": 0.5}}})
+    collect("toy")
+    assert numbers(two_runs)["tags.mlp.f1"]["value"] == 0.5
+
+
 def test_unchanged_files_are_not_written_again(two_runs):
     collect("toy")
     made = {path: path.stat().st_mtime_ns for path in two_runs.root.glob("results/toy/**/*") if path.is_file()}

@@ -66,17 +66,19 @@ def build(profile: str, engine: Engine = "typst", formats: Iterable[str] = ("pdf
 
 
 def head_commit(root: Path) -> tuple[str, int]:
-    """Return the short commit ("+ changes" when files differ) and its time; without one, ``SOURCE_DATE_EPOCH``."""
+    """Return the short commit ("+ changes" when files differ) and its time; ``SOURCE_DATE_EPOCH`` comes before it.
+
+    Without git or a commit, as in a downloaded archive, the commit is "none" and the time that of this file.
+    """
     git = ["git", "-C", str(root)]
-    log = subprocess.run([*git, "log", "-1", "--format=%h %ct"], capture_output=True, text=True, check=False)
-    if log.returncode == 0:
-        commit, seconds = log.stdout.split()
-        status = [*git, "status", "--porcelain", "--untracked-files=no"]
-        changes = subprocess.run(status, capture_output=True, text=True, check=True).stdout
-        return f"{commit} + changes" if changes else commit, int(seconds)
-    if epoch := os.environ.get("SOURCE_DATE_EPOCH"):
-        return "none", int(epoch)
-    raise ValueError(f"{root} has no commit to date the paper by: commit, or set SOURCE_DATE_EPOCH (Unix seconds)")
+    epoch = os.environ.get("SOURCE_DATE_EPOCH")
+    try:
+        log = subprocess.run([*git, "log", "-1", "--format=%h %ct"], capture_output=True, text=True, check=True)
+        status = subprocess.run([*git, "status", "--porcelain"], capture_output=True, text=True, check=True)
+    except (FileNotFoundError, subprocess.CalledProcessError):
+        return "none", int(epoch or Path(__file__).stat().st_mtime)
+    commit, seconds = log.stdout.split()
+    return f"{commit} + changes" if status.stdout else commit, int(epoch or seconds)
 
 
 def _programs(engine: Engine, formats: list[str]) -> tuple[str, str | None]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from stackstudy import paths
+from stackstudy.runs.profile import experiment_names
 
 
 class Run(NamedTuple):
@@ -35,9 +36,12 @@ def collect(profile: str) -> None:
 
 
 def finished_runs(profile: str) -> list[Run]:
-    """Return the run folders of `profile` that hold ``DONE``, by name; none at all is a FileNotFoundError."""
+    """Return the runs of the experiments of `profile` that hold ``DONE``, by name; none at all is a FileNotFoundError.
+
+    Other folders, such as those of trials by hand or of renamed experiments, do not count.
+    """
     folder = paths.runs_dir(profile)
-    runs = [_read_run(marker.parent) for marker in sorted(folder.glob("*/DONE"))]
+    runs = [_read_run(folder / name) for name in sorted(experiment_names(profile)) if (folder / name / "DONE").exists()]
     if not runs:
         raise FileNotFoundError(f"no finished run in {folder}: first type `stackstudy run {profile}`")
     return runs

@@ -12,6 +12,7 @@ BLOCKS = frozenset(
     ]
 )
 CELLS = frozenset(["td", "th"])
+UNSEEN = frozenset(["script", "style"])
 
 
 def html_to_text(html: str) -> str:
@@ -39,7 +40,7 @@ def html_to_text(html: str) -> str:
                 _end_line(lines, line)
             elif tag in CELLS:
                 line.append(" ")
-            if (child := node.first_child) is not None:
+            if tag not in UNSEEN and (child := node.first_child) is not None:
                 node = child
                 continue
         node = _following(node, lines, line)

@@ -80,19 +80,28 @@ class Profile:
 
 def read_profile(name: str) -> ProfileFile:
     """Read ``profiles/<name>.yaml``. ValueError, FileNotFoundError: no such profile or notebook, or not a profile."""
+    profile = _parse(name)
+    _check_notebooks(name, profile)
+    return profile
+
+
+def experiment_names(name: str) -> list[str]:
+    """Return the names of a profile's experiments, for those who read results and run nothing."""
+    return list(_parse(name).experiments)
+
+
+def _parse(name: str) -> ProfileFile:
     path = profiles_dir() / f"{name}.yaml"
     if not path.is_file():
         known = ", ".join(sorted(file.stem for file in profiles_dir().glob("*.yaml")))
         there = f"the profiles are {known}" if known else "there is none in profiles/"
         raise FileNotFoundError(f"no profile {name}: {there}")
     try:
-        profile = ProfileFile.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        return ProfileFile.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
     except yaml.YAMLError as error:
         raise ValueError(f"profile {name} is not YAML: {error}") from error
     except ValidationError as error:
         raise ValueError(f"profile {name}: {describe(error)}") from error
-    _check_notebooks(name, profile)
-    return profile
 
 
 def load_profile(name: str, data: Path | None = None) -> Profile:

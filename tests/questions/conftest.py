@@ -2,8 +2,11 @@
 
 import csv
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from xml.sax.saxutils import quoteattr
+
+import pytest
 
 POSTS = ["Id", "PostTypeId", "AcceptedAnswerId", "ParentId", "CreationDate", "Score", "ViewCount", "Body", "Title"]
 POSTS += ["Tags", "AnswerCount"]
@@ -49,3 +52,9 @@ def write_csv(path: Path, posts: list[dict[str, Any]], columns: list[str] = POST
         writer.writeheader()
         writer.writerows(posts)
     return path
+
+
+@pytest.fixture
+def make():
+    """The functions above; tests are imported one by one, so they cannot import from each other."""
+    return SimpleNamespace(question=question, answer=answer, row=row, posts=write_posts, csv=write_csv, columns=POSTS)
