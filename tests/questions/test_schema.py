@@ -41,7 +41,7 @@ def test_no_table_or_no_parquet(tmp_path):
     with pytest.raises(FileNotFoundError, match="no question table here"):
         read_questions(tmp_path / "none.parquet")
     (tmp_path / "text.parquet").write_text("not parquet")
-    with pytest.raises(ValueError, match="text.parquet: not a readable parquet"):
+    with pytest.raises(ValueError, match=r"text.parquet: not a readable parquet"):
         read_questions(tmp_path / "text.parquet")
 
 

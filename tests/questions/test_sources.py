@@ -60,7 +60,7 @@ def test_a_damaged_archive(out, archive, damage):
 def test_an_archive_without_posts(tmp_path, out, archive):
     with pytest.raises(ValueError, match=r"beer.7z: holds no Posts.xml"):
         ingest([archive("beer.7z", "Users.xml")], out)
-    with pytest.raises(ValueError, match="no Posts.xml, Questions.csv or .7z archive"):
+    with pytest.raises(ValueError, match=r"no Posts.xml, Questions.csv or .7z archive"):
         ingest([tmp_path / "dumps"], out)
 
 
@@ -68,7 +68,7 @@ def test_what_is_no_source(tmp_path, out):
     (tmp_path / "posts.docx").write_text("words")
     with pytest.raises(ValueError, match=r"posts.docx: unknown kind of file '.docx'; a source is"):
         ingest([tmp_path / "posts.docx"], out)
-    with pytest.raises(FileNotFoundError, match="none.xml: no such file"):
+    with pytest.raises(FileNotFoundError, match=r"none.xml: no such file"):
         ingest([tmp_path / "none.xml"], out)
     with pytest.raises(ValueError, match="no source"):
         ingest([], out)

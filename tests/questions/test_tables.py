@@ -33,7 +33,7 @@ def test_broken_csv(tmp_path, out, make):
     with pytest.raises(ValueError, match=r"beer.csv, line \d+: broken or truncated CSV"):
         ingest([path], out)
     path.write_text("")
-    with pytest.raises(ValueError, match="beer.csv: the file is empty"):
+    with pytest.raises(ValueError, match=r"beer.csv: the file is empty"):
         ingest([path], out)
 
 
@@ -123,5 +123,5 @@ def test_parquet_with_the_wrong_types(tmp_path, out):
 
 def test_no_parquet(tmp_path, out):
     (tmp_path / "q.parquet").write_text("words")
-    with pytest.raises(ValueError, match="q.parquet: not a readable parquet file"):
+    with pytest.raises(ValueError, match=r"q.parquet: not a readable parquet file"):
         ingest([tmp_path / "q.parquet"], out)

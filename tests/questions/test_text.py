@@ -1,3 +1,5 @@
+from html import escape
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -29,7 +31,8 @@ def test_cases(html, text):
 
 def test_block_code_is_kept_to_the_letter():
     code = "if a < b:\n\n    print('``')  # &amp;\n\ttab  "
-    html = f"<p>So:</p>\n<pre class='lang-py'><code>{code.replace('&', '&amp;').replace('<', '&lt;')}\n</code></pre>\n<p>end</p>"
+    block = f"<pre class='lang-py'><code>{escape(code)}\n</code></pre>"
+    html = f"<p>So:</p>\n{block}\n<p>end</p>"
     assert html_to_text(html) == f"So:\n```\n{code}\n```\nend"
 
 

@@ -133,7 +133,7 @@ def _next_row(file: Any, position: int, total: int) -> int:
 def _located(error: etree.XMLSyntaxError, path: Path, label: str, header: bytes, begin: int) -> ValueError:
     """Return the error with the line in the file instead of the line in the range."""
     line = (error.lineno or 1) - header.count(b"\n") + _newlines(path, begin)
-    what = re.sub(r"(, )?line \d+, column \d+.*", "", error.msg or "not well-formed")
+    what = re.sub(r",? line \d+.*", "", error.msg or "not well-formed")
     return ValueError(f"{label}, line {line}: invalid or truncated XML: {what}")
 
 

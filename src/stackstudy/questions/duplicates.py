@@ -14,7 +14,7 @@ from rensa import RMinHash
 SHINGLE = 3  # words
 PERMUTATIONS = 128
 RECALL = 0.99  # share of pairs at the threshold itself that must become candidates; above it nearly all do
-COMPARED_AT_ONCE = 10_000
+COMPARED_AT_ONCE = 500
 _SEED = 1
 _ODD = np.random.default_rng(_SEED).integers(2**63, size=PERMUTATIONS, dtype=np.uint64) * np.uint64(2) + np.uint64(1)
 _PADDING = " \x00" * (SHINGLE - 1)  # lets a text of one word have a shingle too

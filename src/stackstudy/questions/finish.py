@@ -92,9 +92,8 @@ def _without_repeats(spool: Spool) -> np.ndarray:
 def _join_near_duplicates(
     spool: Spool, positions: np.ndarray, clusters: duplicates.Clusters, similarity: float
 ) -> None:
-    signatures = spool.signatures()
-
     def similar(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+        signatures = spool.signatures()  # mapped anew each time, so that pages do not pile up
         close = duplicates.plausible(signatures[positions[left]], signatures[positions[right]], similarity)
         if close.any():
             exact = duplicates.similarities(left[close], right[close], lambda rows: spool.texts(positions[rows]))

@@ -1,6 +1,5 @@
 """Questions from dumps, CSV, parquet or the planted corpus into one table: checked, de-duplicated, split."""
 
-import gc
 import json
 import multiprocessing
 import os
@@ -108,7 +107,7 @@ def _parsed(files: list[SourceFile], similarity: float, folder: Path, workers: i
         return
     context = multiprocessing.get_context("forkserver")  # fork would copy the locks of the caller's threads
     context.set_forkserver_preload([parse_piece.__module__])
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=gc.disable) as pool:  # parsing makes no cycles
+    with ProcessPoolExecutor(workers, mp_context=context) as pool:
         try:
             yield from _reported(_in_order(pool, chain(first, jobs), 2 * workers), files)
         finally:

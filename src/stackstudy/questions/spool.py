@@ -87,7 +87,6 @@ class Spool:
     rows_of_file: dict[str, int] = field(default_factory=dict)
     rejects: list[Reject] = field(default_factory=list)
     answers: int = 0
-    mapped: dict[int, pa.RecordBatch] = field(default_factory=dict)  # shards that `texts` has opened
 
     def add(self, shard: Shard) -> None:
         """Take in the next shard; shards come in the order of the source."""
@@ -136,9 +135,10 @@ class Spool:
         starts, texts = self.starts(), []
         shards = np.searchsorted(starts, positions, side="right") - 1
         for shard in np.unique(shards).tolist():
-            if shard not in self.mapped:
-                self.mapped[shard] = pyarrow.ipc.open_file(pa.memory_map(str(self.paths[shard]))).get_batch(0)
-            texts += _texts(self.mapped[shard].take(pa.array(positions[shards == shard] - starts[shard])))
+            with pa.memory_map(str(self.paths[shard])) as source:  # reads the pages of these questions only
+                questions = pyarrow.ipc.open_file(source).get_batch(0)
+                texts += _texts(questions.take(pa.array(positions[shards == shard] - starts[shard])))
+                del questions
         return texts
 
     def _append(self, name: str, values: np.ndarray) -> None:
