@@ -5,7 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stackstudy.embeddings.store import is_complete, load_stream, stream_metadata, text_hash, write_sidecar
+from stackstudy.embeddings.store import (
+    is_complete,
+    link_store,
+    load_stream,
+    stream_metadata,
+    text_hash,
+    write_sidecar,
+)
 
 ABOUT = {"model": "some/model", "row_hash": "rows-a", "text_hash": "texts-a"}
 
@@ -47,6 +54,22 @@ def test_completeness_is_by_content(folder):
     assert not is_complete(folder, "body_chunks", {**ABOUT, "max_chunks": 3})
     assert not is_complete(folder, "title", ABOUT)
     assert stream_metadata(folder, "body_chunks") == json.loads((folder / "body_chunks.json").read_text())
+
+
+def test_a_linked_store_keeps_its_vectors_when_the_source_is_made_again(folder, tmp_path):
+    run = tmp_path / "run"
+    link_store(folder, run)
+    with (folder / "fresh.npy").open("wb") as file:
+        np.save(file, np.zeros((5, 2), dtype=np.float16))
+    (folder / "fresh.npy").replace(folder / "body_chunks.npy")
+    assert load_stream(run, "body_chunks").all()
+    assert load_stream(run, "body_chunks_offsets").tolist() == [0, 2, 5]
+
+
+def test_an_incomplete_stream_is_not_linked(folder, tmp_path):
+    np.save(folder / "title.npy", np.ones((5, 2)))
+    link_store(folder, tmp_path / "run")
+    assert not (tmp_path / "run" / "title.npy").exists()
 
 
 @given(st.lists(st.text()), st.lists(st.text()))

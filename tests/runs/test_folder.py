@@ -47,6 +47,13 @@ def drawing():
     return figure
 
 
+def test_a_cache_outlives_the_run(project):
+    (runs.start(first()).cache() / "vectors.npy").touch()
+    again = runs.start(first())
+    assert (again.cache() / "vectors.npy").exists()
+    assert not list(again.folder.glob("*.npy"))
+
+
 def test_by_hand_writes_products_and_is_done_at_the_end(project):
     run = runs.start(first())
     assert run.folder == project.run_folder("01-first")

@@ -19,6 +19,7 @@ from stackstudy.paths import replacing
 from stackstudy.questions.schema import row_hash
 from stackstudy.runs.progress import report
 
+FORMAT = 1  # raise it when the same texts and parameters are to give other vectors; stores made before are then stale
 VERSIONS = ("sentence-transformers", "tokenizers", "torch", "transformers")
 
 
@@ -95,6 +96,7 @@ def _about(encoder: Encoder, rows: str, tokens_per_batch: int) -> dict[str, Any]
         "dimension": encoder.dimension,
         "pooling": encoder.pooling,
         "dtype": "float16",
+        "format": FORMAT,
         "row_hash": rows,
         "tokens_per_batch": tokens_per_batch,
         "versions": {name: version(name) for name in VERSIONS},

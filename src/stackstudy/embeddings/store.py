@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,18 @@ def write_sidecar(folder: Path, stream: str, metadata: Mapping[str, Any], shapes
     content = {**metadata, "shapes": {name: list(shape) for name, shape in shapes.items()}}
     with replacing(Path(folder) / f"{stream}.json") as fresh:
         fresh.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def link_store(source: Path, target: Path) -> None:
+    """Give the complete streams of `source` to `target` too: hard links where the disk has them, copies elsewhere."""
+    for sidecar in sorted(Path(source).glob("*.json")):
+        for name in (*stream_metadata(source, sidecar.stem)["shapes"], sidecar.name):
+            path = Path(source) / (name if name.endswith(".json") else f"{name}.npy")
+            with replacing(Path(target) / path.name) as fresh:
+                try:
+                    fresh.hardlink_to(path)
+                except OSError:
+                    shutil.copyfile(path, fresh)
 
 
 def text_hash(texts: Iterable[str]) -> str:

@@ -70,6 +70,12 @@ class RunFolder:
             self._make(missing)
         return folders
 
+    def cache(self) -> Path:
+        """Return a folder of this experiment that outlives its runs, for what names by itself all it was made of."""
+        folder = runs_dir(self.parameters.profile) / ".cache" / self.parameters.experiment
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
     def figure(self, figure: "Figure", name: str) -> "Figure":
         """Save a figure as ``figures/<name>.png`` and ``.svg``; return it, so that a notebook shows it."""
         save_figure(figure, self.folder / "figures", name)
