@@ -20,7 +20,7 @@ commands = typer.Typer(
 )
 
 Profile = Annotated[str, typer.Argument(help="Name of a file in profiles/, for example smoke.")]
-Data = Annotated[Path | None, typer.Option(help="Questions: a Posts.xml, .7z, CSV or parquet, or a folder of dumps.")]
+Data = Annotated[Path | None, typer.Option(help="Questions: a Posts.xml, .7z, CSV or parquet, or a folder of sites.")]
 Engine = Annotated[
     Literal["typst", "crossref"],
     typer.Option(help="typst needs pip packages only; crossref needs pandoc-crossref and tectonic or xelatex."),
@@ -29,7 +29,10 @@ Engine = Annotated[
 
 @commands.command()
 def ingest(
-    source: Annotated[list[str], typer.Argument(help="Posts.xml, .7z, CSV, parquet, folders of those, or: planted.")],
+    source: Annotated[
+        list[str],
+        typer.Argument(help="Posts.xml, .7z, CSV, parquet, a folder of sites or of StackSample, or: planted."),
+    ],
     out: Annotated[Path, typer.Option(help="The question table to write, a parquet file.")],
     site: Annotated[str | None, typer.Option(help="Site of the questions, where the source does not say it.")] = None,
     near_duplicate_similarity: Annotated[
