@@ -168,7 +168,8 @@ def _source(profile: str, experiment: str, source: Any, data: Path | None) -> An
 def _data_missing(profile: str, experiment: str) -> str:
     last = last_source(profile, experiment)
     hint = f" (last time it was {last})" if last else ""
-    return f"profile {profile} needs questions of yours: name a Posts.xml, .7z, CSV or parquet with --data PATH (make: DATA=PATH){hint}"
+    option = "--data PATH (make: DATA=PATH)"
+    return f"profile {profile} needs questions of yours: name a Posts.xml, .7z, CSV or parquet with {option}{hint}"
 
 
 def last_source(profile: str, experiment: str) -> str | None:
