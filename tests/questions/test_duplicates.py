@@ -15,11 +15,17 @@ def shingles(text):
     return {tuple(padded[at : at + 3]) for at in range(len(words))}
 
 
+def hashes(texts):
+    """The hashed shingles of each text, as they are spooled."""
+    values, offsets = duplicates.shingle_hashes(texts)
+    return np.split(values.astype(np.uint32), offsets[1:-1].astype(int))
+
+
 @given(st.lists(WORDS.map(" ".join), min_size=2, max_size=6))
 @settings(max_examples=50)
 def test_similarity_is_the_jaccard_similarity_of_word_shingles(texts):
-    left, right = np.zeros(len(texts), int), np.arange(len(texts))
-    found = duplicates.similarities(left, right, lambda rows: [texts[row] for row in rows])
+    hashed = hashes(texts)
+    found = duplicates.similarities([hashed[0]] * len(texts), hashed)
     sets = [shingles(text) for text in texts]
     np.testing.assert_allclose(found, [len(sets[0] & other) / len(sets[0] | other) for other in sets])
 
@@ -45,11 +51,11 @@ def near_copies(count, changes, seed=0):
 
 
 def groups(texts, similarity):
-    signatures = duplicates.signatures(texts)
+    signatures, hashed = duplicates.signatures(*duplicates.shingle_hashes(texts)), hashes(texts)
     clusters = duplicates.Clusters(duplicates.exact_keys(texts))
 
     def similar(left, right):
-        return duplicates.similarities(left, right, lambda rows: [texts[row] for row in rows]) >= similarity
+        return duplicates.similarities([hashed[at] for at in left], [hashed[at] for at in right]) >= similarity
 
     for keys in duplicates.band_keys(signatures, similarity).T:
         duplicates.join_band(clusters, keys, similar)
@@ -77,7 +83,7 @@ def test_bands_find_nearly_all_pairs_at_the_threshold():
 
 
 def test_plausible_keeps_what_is_similar_and_drops_what_is_not():
-    close, far = duplicates.signatures(near_copies(50, 4)), duplicates.signatures(near_copies(50, 60))
+    close, far = (duplicates.signatures(*duplicates.shingle_hashes(near_copies(50, many))) for many in (4, 60))
     low = [signature.astype(np.uint8) for signature in (close[::2], close[1::2], far[::2], far[1::2])]
     assert duplicates.plausible(low[0], low[1], 0.8).all()
     assert not duplicates.plausible(low[2], low[3], 0.8).any()

@@ -23,6 +23,9 @@ from stackstudy.questions.text import html_to_text
         ("damaged \ufffd stays", "damaged \ufffd stays"),
         ("<p>unclosed <p>paragraph <b>bold", "unclosed\nparagraph bold"),
         ("a<!-- hidden --><script>alert(1)</script>b", "ab"),
+        ('<IMG alt="a > b" src=x>see 1 < 2 and 3 <4', "see 1 < 2 and 3 <4"),
+        ("<pre>\na\r\n  b</pre>", "```\na\n  b\n```"),
+        ("<p><code>x<b>y</b></code> &quot;&amp;quot;&quot;", '`xy` "&quot;"'),
     ],
 )
 def test_cases(html, text):

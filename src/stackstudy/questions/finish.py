@@ -92,12 +92,19 @@ def _without_repeats(spool: Spool) -> np.ndarray:
 def _join_near_duplicates(
     spool: Spool, positions: np.ndarray, clusters: duplicates.Clusters, similarity: float
 ) -> None:
+    ends = np.cumsum(spool.column("shingles"))[positions]
+    begins = ends - spool.column("shingles")[positions]
+
     def similar(left: np.ndarray, right: np.ndarray) -> np.ndarray:
         signatures = spool.signatures()  # mapped anew each time, so that pages do not pile up
         close = duplicates.plausible(signatures[positions[left]], signatures[positions[right]], similarity)
         if close.any():
-            exact = duplicates.similarities(left[close], right[close], lambda rows: spool.texts(positions[rows]))
-            close[close] = exact >= similarity
+            shingles = spool.shingles()
+            sets = [
+                [shingles[begin:end] for begin, end in zip(begins[rows].tolist(), ends[rows].tolist(), strict=True)]
+                for rows in (left[close], right[close])
+            ]
+            close[close] = duplicates.similarities(*sets) >= similarity
         return close
 
     for band in range(spool.bands):

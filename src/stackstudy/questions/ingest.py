@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import chain, count, islice
+from multiprocessing import forkserver
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from stackstudy.runs import progress
 
 PLANTED = "planted"
 _FEW_PIECES = 4  # not worth the start of other processes
+_WHILE_STARTING = 2  # pieces that this process parses until the others are there
 
 
 @dataclass(frozen=True)
@@ -106,10 +108,13 @@ def _parsed(files: list[SourceFile], similarity: float, folder: Path, workers: i
         yield from _reported((parse_piece(*job) for job in chain(first, jobs)), files)
         return
     context = multiprocessing.get_context("forkserver")  # fork would copy the locks of the caller's threads
-    context.set_forkserver_preload([parse_piece.__module__])
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+    context.set_forkserver_preload([parse_piece.__module__, "pandas"])  # pyarrow imports pandas by itself
+    forkserver.ensure_running()
+    own = (parse_piece(*job) for job in first[:_WHILE_STARTING])
+    with ProcessPoolExecutor(workers, context) as pool:
+        others = _in_order(pool, chain(first[_WHILE_STARTING:], jobs), 2 * workers)
         try:
-            yield from _reported(_in_order(pool, chain(first, jobs), 2 * workers), files)
+            yield from _reported(chain(own, others), files)
         finally:
             pool.shutdown(cancel_futures=True)
 

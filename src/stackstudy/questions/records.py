@@ -66,6 +66,14 @@ class Batch:
         columns = list(zip(*self.questions, strict=True)) or [[]] * len(PARSED)
         return pa.record_batch([pa.array(c, f.type) for c, f in zip(columns, PARSED, strict=True)], schema=PARSED)
 
+    def answer_facts(self) -> np.ndarray:
+        """Return id, question and time of the answers, (m,) `ANSWER`."""
+        facts = np.empty(len(self.answers), ANSWER)
+        for name, values in zip(ANSWER.names, zip(*self.answers, strict=True), strict=False):
+            dtype = pa.timestamp("us") if name == "created" else pa.int64()  # faster than numpy on Python's datetime
+            facts[name] = pa.array(values, dtype).to_numpy(zero_copy_only=False)
+        return facts
+
 
 def add_row(batch: Batch, raw: Mapping[str, Any], names: Mapping[str, str], file: str, *, html: bool) -> None:
     """Count one raw row in and put it among the questions, the answers or the rejects of `batch`.
@@ -116,10 +124,8 @@ def parse_time(value: str | datetime | None) -> datetime | None:
 
 def _question(raw: Mapping[str, Any], names: Mapping[str, str], site: str, *, html: bool) -> tuple:
     """Return the values of one question in the order of `PARSED`."""
-
-    def get(column: str) -> Any:
-        return raw.get(names.get(column))
-
+    values = {column: raw.get(name) for column, name in names.items()}
+    get = values.get
     number = _integer(get("question_id"), names["question_id"], 0, LARGEST_ID, needed=True)
     title = (get("title") or "").strip()
     if not title:

@@ -1,6 +1,9 @@
 """Between reading and writing: parsed questions wait in shards on disk, only their keys stay in memory."""
 
+import gc
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,11 +13,23 @@ import pyarrow.ipc
 
 from stackstudy.questions import duplicates
 from stackstudy.questions.columns import PARSED
-from stackstudy.questions.records import ANSWER, LARGEST_ID, Reject
+from stackstudy.questions.records import LARGEST_ID, Reject
 from stackstudy.questions.sources import Piece
 
 NONE = -1  # stands for a missing id in the arrays below
 REPLACEMENT = "\ufffd"
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Hold off the search for reference cycles, which takes longer than parsing among so many new objects."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 @dataclass(frozen=True)
@@ -31,23 +46,26 @@ class Shard:
     accepted: np.ndarray  # (n,) int64
     exact: np.ndarray  # (n,) int64
     bands: np.ndarray  # (n, bands) uint64
-    signatures: np.ndarray  # (n, 128) uint8
+    signatures: np.ndarray  # (n, 64) uint8
+    shingles: np.ndarray  # (n,) int64, how many shingles there are of each in the file beside `path`
     answers: np.ndarray  # (m,) ANSWER
     rejects: list[Reject]
     damaged: np.ndarray  # (n,) bool, text with a replacement character
     size: int  # of the piece, for progress
 
 
+@_no_collection()
 def parse_piece(piece: Piece, similarity: float, path: Path) -> Shard:
     """Parse a piece, write its questions to `path` and return the rest; runs in a worker."""
     batch = piece.parse()
     questions = batch.table()
     with pa.OSFile(str(path), "wb") as sink, pyarrow.ipc.new_file(sink, PARSED) as writer:
         writer.write_batch(questions)
-    texts = _texts(questions)
-    signatures = duplicates.signatures(texts)
+    texts = duplicates.normalised(questions["title"].to_pylist(), questions["body"].to_pylist())
+    hashes, offsets = duplicates.shingle_hashes(texts)
+    hashes.astype(np.uint32).tofile(path.with_suffix(".shingles"))
+    signatures = duplicates.signatures(hashes, offsets)
     site = questions["site"].dictionary_encode()
-    answers = np.array(batch.answers, ANSWER) if batch.answers else np.empty(0, ANSWER)
     return Shard(
         path=path,
         label=piece.file.label,
@@ -60,7 +78,8 @@ def parse_piece(piece: Piece, similarity: float, path: Path) -> Shard:
         exact=duplicates.exact_keys(texts),
         bands=duplicates.band_keys(signatures, similarity),
         signatures=signatures.astype(np.uint8),  # the low bytes
-        answers=answers,
+        shingles=np.diff(offsets.astype(np.int64)),
+        answers=batch.answer_facts(),
         rejects=batch.rejects,
         damaged=np.array([REPLACEMENT in text for text in texts], bool),
         size=piece.size,
@@ -103,7 +122,9 @@ class Spool:
         self.columns["accepted"].append(np.where(shard.accepted == NONE, NONE, base + shard.accepted))
         self.columns["damaged"].append(shard.damaged)
         self._append("exact", shard.exact)
+        self.columns["shingles"].append(shard.shingles)
         self._append("signatures", shard.signatures)
+        self._take_over(shard.path.with_suffix(".shingles"))
         for band, keys in enumerate(shard.bands.T):
             self._append(f"band-{band}", np.ascontiguousarray(keys))
         if len(shard.answers):
@@ -113,7 +134,7 @@ class Spool:
             self._append("answers", shard.answers)
 
     def column(self, name: str) -> np.ndarray:
-        """Return `key` (site and id in one number), `row`, `accepted` (a key) or `damaged` of all questions, (n,)."""
+        """Return `key` (site and id in one number), `row`, `accepted` (a key), `damaged` or `shingles`, (n,)."""
         return np.concatenate(self.columns[name]) if self.columns[name] else np.empty(0, np.int64)
 
     def load(self, name: str, dtype: np.dtype | type) -> np.ndarray:
@@ -122,29 +143,23 @@ class Spool:
         return np.fromfile(path, dtype) if path.exists() else np.empty(0, dtype)
 
     def signatures(self) -> np.ndarray:
-        """Return the low bytes of all signatures, (n, 128) uint8, left on disk."""
-        path, shape = self.folder / "signatures", (int(self.starts()[-1]), duplicates.PERMUTATIONS)
-        return np.memmap(path, np.uint8, "r", shape=shape) if shape[0] else np.empty(shape, np.uint8)
+        """Return the low bytes of all signatures, (n, 64) uint8, left on disk."""
+        return np.asarray(np.memmap(self.folder / "signatures", np.uint8, "r")).reshape(-1, duplicates.PERMUTATIONS)
 
     def starts(self) -> np.ndarray:
         """Return the position of the first question of each shard, and the number of all at the end."""
         return np.cumsum([0, *(len(keys) for keys in self.columns["key"])])
 
-    def texts(self, positions: np.ndarray) -> list[str]:
-        """Return the normalised texts of the questions at sorted `positions`, (m,) int64."""
-        starts, texts = self.starts(), []
-        shards = np.searchsorted(starts, positions, side="right") - 1
-        for shard in np.unique(shards).tolist():
-            with pa.memory_map(str(self.paths[shard])) as source:  # reads the pages of these questions only
-                questions = pyarrow.ipc.open_file(source).get_batch(0)
-                texts += _texts(questions.take(pa.array(positions[shards == shard] - starts[shard])))
-                del questions
-        return texts
+    def shingles(self) -> np.ndarray:
+        """Return the hashed shingles of all questions one after the other, (total,) uint32, left on disk."""
+        return np.asarray(np.memmap(self.folder / "shingles", np.uint32, "r"))
 
     def _append(self, name: str, values: np.ndarray) -> None:
         with (self.folder / name).open("ab") as file:
             values.tofile(file)
 
-
-def _texts(questions: pa.RecordBatch) -> list[str]:
-    return duplicates.normalised(questions["title"].to_pylist(), questions["body"].to_pylist())
+    def _take_over(self, path: Path) -> None:
+        """Append a worker's shingles to those of all, so that one mapping reaches them."""
+        with (self.folder / "shingles").open("ab") as file:
+            file.write(path.read_bytes())
+        path.unlink()

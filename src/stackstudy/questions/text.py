@@ -1,8 +1,8 @@
 """HTML of a post to plain text: code stays marked, everything else becomes lines of words."""
 
-from typing import Any
-
-from selectolax.lexbor import LexborHTMLParser
+import re
+from collections.abc import Iterator
+from html import unescape
 
 BLOCKS = frozenset(
     [
@@ -13,6 +13,12 @@ BLOCKS = frozenset(
 )
 CELLS = frozenset(["td", "th"])
 UNSEEN = frozenset(["script", "style"])
+WHOLE = UNSEEN | {"pre", "code"}  # tags inside of these leave only their text
+INLINE = frozenset(["a", "b", "strong", "i", "em", "kbd", "sub", "sup", "span", "img"])
+_BREAKS = BLOCKS | {f"/{tag}" for tag in BLOCKS}
+_TAGS = frozenset(f"{slash}{tag}" for tag in BLOCKS | CELLS | WHOLE | INLINE for slash in ("", "/"))
+_NAME = re.compile(r"/?[a-zA-Z][^\s/>]*")
+_COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
 
 
 def html_to_text(html: str) -> str:
@@ -20,47 +26,79 @@ def html_to_text(html: str) -> str:
 
     A ``pre`` block is kept as it is between triple-backtick fences, ``code`` within a line gets single backticks,
     links and emphasis leave their text, entities are decoded. Outside of ``pre``, white space (no-break spaces too)
-    becomes single spaces. No other character is changed: U+FFFD stays U+FFFD.
+    becomes single spaces. No other character is changed: U+FFFD stays U+FFFD. Tags are taken one after the other and
+    need not match, so any text is read.
     """
-    body = LexborHTMLParser(html).body
-    node: Any = None if body is None else body.first_child
+    parts = iter(_plain_lines(html).split("<"))
     lines: list[str] = []
-    line: list[str] = []
-    while node is not None:
-        tag = node.tag
-        if tag == "-text":
-            line.append(node.text_content)
-        elif tag == "code":
-            line.append(f"`{node.text()}`")
-        elif tag == "pre":
-            _end_line(lines, line)
-            lines.append(f"```\n{node.text().removesuffix(chr(10))}\n```")
-        else:
-            if tag in BLOCKS:
+    line = [next(parts)]
+    for part in parts:
+        tag, _, text = part.partition(">")
+        if tag not in _TAGS:
+            tag, text = _unusual(part)
+        if tag in _BREAKS:
+            if line:
                 _end_line(lines, line)
-            elif tag in CELLS:
-                line.append(" ")
-            if tag not in UNSEEN and (child := node.first_child) is not None:
-                node = child
-                continue
-        node = _following(node, lines, line)
+            text = text.lstrip()
+        elif tag in WHOLE:
+            content, text = _until_end(tag, text, parts)
+            if tag == "pre":
+                _end_line(lines, line)
+                lines.append(f"```\n{_decoded(content).removesuffix(chr(10))}\n```")
+            elif tag == "code":
+                line.append(f"`{content}`")
+        elif tag in CELLS:
+            line.append(" ")
+        if text:
+            line.append(text)
+    _end_line(lines, line)
     return "\n".join(lines)
 
 
-def _following(node: Any, lines: list[str], line: list[str]) -> Any:
-    """Return the next sibling of `node` or of its nearest parent that has one; end the lines of those parents."""
-    while (sibling := node.next) is None:
-        node = node.parent
-        tag = node.tag
-        if tag in BLOCKS or tag == "body":
-            _end_line(lines, line)
-        if tag == "body":
-            return None
-    return sibling
+def _plain_lines(html: str) -> str:
+    """Return HTML with line feeds as the only line ends, and without comments."""
+    if "\r" in html:
+        html = html.replace("\r\n", "\n").replace("\r", "\n")
+    return _COMMENT.sub("", html) if "<!--" in html else html
+
+
+def _unusual(part: str) -> tuple[str, str]:
+    """Return the name of a tag that has attributes or is rare, and the text after it; no name if it is only a ``<``."""
+    name = _NAME.match(part)
+    if not name:
+        return "", f"<{part}"
+    tag, _, text = part.partition(">")
+    while tag.count('"') % 2 and ">" in text:  # it stood inside a quoted attribute
+        more, _, text = text.partition(">")
+        tag += more
+    return name[0].lower(), text
+
+
+def _until_end(tag: str, text: str, parts: Iterator[str]) -> tuple[str, str]:
+    """Take parts up to the end of the element `tag`; return its text, still with entities, and the text after it."""
+    content, end, depth = [text.removeprefix("\n") if tag == "pre" else text], f"/{tag}", 1
+    for part in parts:
+        inner, _, text = part.partition(">")
+        if inner not in _TAGS:
+            inner, text = _unusual(part)
+        depth += (inner == tag) - (inner == end)
+        if not depth:
+            return "".join(content), text
+        content.append(text)
+    return "".join(content), ""
 
 
 def _end_line(lines: list[str], line: list[str]) -> None:
-    if line:
-        if words := "".join(line).split():
-            lines.append(" ".join(words))
-        line.clear()
+    if words := _decoded("".join(line)).split():
+        lines.append(" ".join(words))
+    line.clear()
+
+
+def _decoded(text: str) -> str:
+    """Return text with its entities decoded; the four common ones without the cost of a pattern."""
+    if "&" not in text:
+        return text
+    text = text.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", '"')
+    if text.count("&") == text.count("&amp;"):
+        return text.replace("&amp;", "&")
+    return unescape(text)
