@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from stackstudy.embeddings import encoder as module
-from stackstudy.embeddings.encoder import MINILM_SHA256, load_encoder, pick_device, weight_hash
+from stackstudy.embeddings.encoder import MINILM_SHA256, load_encoder, weight_hash
 
 TEXTS = ["w1 w2 w3 w4", "w5", "", "w9 " * 40]
 
@@ -104,10 +104,3 @@ def test_a_folder_without_weights_and_one_that_is_no_model_are_refused(tmp_path)
     (tmp_path / "model.safetensors").write_bytes(b"nothing")
     with pytest.raises(ValueError, match="does not load as a sentence-transformers model"):
         load_encoder(str(tmp_path), "cpu")
-
-
-def test_devices():
-    assert pick_device("auto") in ("cuda", "mps", "cpu")
-    assert pick_device("cpu") == "cpu"
-    with pytest.raises(ValueError, match=r"device tpu is not available here: choose auto or one of .*cpu"):
-        pick_device("tpu")

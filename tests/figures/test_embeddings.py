@@ -24,15 +24,6 @@ def test_pca_variance_names_every_stream(cumulative, check_figure):
     assert {text.get_text() for text in figure.axes[0].texts} >= set(cumulative)
 
 
-@pytest.mark.parametrize("tokens", [[5], [0, 3, 300, 300], [1, 10**6]])
-def test_text_lengths(tokens, check_figure):
-    check_figure(embeddings.text_lengths(tokens, 256))
-
-
-def test_text_lengths_says_the_share_that_is_cut():
-    assert embeddings.text_lengths([10, 256, 257, 900], 256).axes[0].get_title("right") == "50 % longer than 256"
-
-
 def test_same_input_same_bytes(png_bytes):
     for draw, data in ((embeddings.nearest_cosine, COSINES), (embeddings.pca_variance, VARIANCE)):
         assert png_bytes(draw(data)) == png_bytes(draw(data))

@@ -13,9 +13,9 @@ from torch import nn
 
 from stackstudy.models import training
 from stackstudy.models.mlp import BodyMLP
-from stackstudy.models.training import Data, Metric, Options, choose_device, predict, train
+from stackstudy.models.training import Data, Metric, Options, predict, train
 
-OPTIONS = Options(learning_rate=0.01, weight_decay=0.01, batch_size=32, max_epochs=6, patience=6, device="cpu")
+OPTIONS = Options(learning_rate=0.01, weight_decay=0.01, batch_size=32, max_epochs=6, patience=6)
 ACCURACY = Metric("accuracy", lambda outputs, targets: ((outputs > 0) == targets).mean(), "max")
 
 
@@ -159,13 +159,6 @@ def test_it_says_nothing_of_its_own(tmp_path, capfd):
     run(tmp_path)
     assert capfd.readouterr() == ("", "")
     assert [path.name for path in tmp_path.iterdir()] == ["finished.pt"]
-
-
-def test_devices():
-    assert choose_device("cpu") == "cpu"
-    assert choose_device("auto") in ("cuda", "mps", "cpu")
-    with pytest.raises(ValueError, match=r"'tpu' is not available here; take auto or one of .*cpu"):
-        choose_device("tpu")
 
 
 def test_half_precision_files_become_single_precision_on_cpu(tmp_path):

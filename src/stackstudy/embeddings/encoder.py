@@ -13,6 +13,8 @@ from sentence_transformers.sentence_transformer.modules import Pooling
 from transformers import DataCollatorWithPadding
 from transformers.utils import logging as transformers_logging
 
+from stackstudy.devices import pick_device
+
 MINILM_ID = "sentence-transformers/all-MiniLM-L6-v2"
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 HUB_NAMES = {"qwen3-8b": "Qwen/Qwen3-Embedding-8B"}
@@ -99,17 +101,6 @@ def load_encoder(name: str, device: str = "auto") -> Encoder:
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise ValueError(f"encoder {name}: {folder} does not load as a sentence-transformers model: {error}") from error
     return Encoder(name, model_id, weights, model.get_embedding_dimension(), _pooling(name, model), model.eval())
-
-
-def pick_device(device: str) -> str:
-    """Resolve `auto`; ValueError for a device that this machine does not have."""
-    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if device == "auto":
-        return next(name for name, there in present.items() if there)
-    if not present.get(device.split(":")[0], False):
-        there = ", ".join(name for name, is_there in present.items() if is_there)
-        raise ValueError(f"device {device} is not available here: choose auto or one of {there}")
-    return device
 
 
 def weight_hash(folder: Path) -> str:

@@ -19,10 +19,9 @@ Arrays = Mapping[str, np.ndarray]
 
 @dataclass(frozen=True)
 class Shards:
-    """Part files of `total` texts in `folder`; `key` says what they are made of."""
+    """Part files of `total` texts in `folder`, which also says what they are made of."""
 
     folder: Path
-    key: str
     total: int
 
     @classmethod
@@ -34,7 +33,7 @@ class Shards:
             shutil.rmtree(folder, ignore_errors=True)
             with replacing(mark) as fresh:
                 fresh.write_text(json.dumps(key), encoding="utf-8")
-        return cls(folder, key, total)
+        return cls(folder, total)
 
     def ranges(self) -> list[tuple[int, int]]:
         """Return the borders (first, last + 1) of every shard: fixed by the number of texts alone."""
@@ -56,9 +55,6 @@ class Shards:
         for start, stop in self.ranges():
             with np.load(self._path(start)) as arrays:
                 yield start, stop, arrays[name]
-
-    def remove(self) -> None:
-        shutil.rmtree(self.folder)
 
     def _path(self, start: int) -> Path:
         return self.folder / f"{start // SHARD_TEXTS:06d}.npz"

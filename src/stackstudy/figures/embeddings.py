@@ -7,9 +7,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
-from stackstudy.figures.data import numbers, series
-from stackstudy.figures.drawing import draw_lines, label_axes, log_histogram, percent, remark
-from stackstudy.figures.style import BLUE, FULL, HALF, INK, canvas, styled
+from stackstudy.figures.data import series
+from stackstudy.figures.drawing import draw_lines, label_axes
+from stackstudy.figures.style import BLUE, FULL, INK, canvas, styled
 
 
 @styled
@@ -39,16 +39,4 @@ def pca_variance(cumulative: Mapping[str, ArrayLike]) -> Figure:
     draw_lines(ax, {name: (np.arange(1, s.size + 1), 100 * s) for name, s in streams.items()}, points=8)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6, min_n_ticks=1))
     label_axes(ax, "principal components", "variance explained (%)")
-    return figure
-
-
-@styled
-def text_lengths(tokens: ArrayLike, limit: int) -> Figure:
-    """Histogram of text lengths in tokens (n,) on a log axis, and what an encoder that reads `limit` tokens cuts."""
-    values = numbers(tokens, "text lengths")
-    figure, ax = canvas(HALF, 2.3)
-    log_histogram(ax, values, 1, "1", "tokens in text")
-    ax.axvline(limit, color=INK, lw=0.9, ls="--")
-    remark(ax, f"{percent((values > limit).mean())} longer than {limit:,}")
-    ax.set_ylabel("texts (%)")
     return figure

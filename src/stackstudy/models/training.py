@@ -33,7 +33,6 @@ class Options:
     batch_size: int
     max_epochs: int
     patience: int  # epochs without a better validation metric before the end
-    device: str = "auto"
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,19 +64,8 @@ class Trained:
 
 def to_device(array: np.ndarray, device: str) -> Tensor:
     """Return `array` (n, ...), often a float16 memmap, as a tensor on the device: half on cuda, else float32."""
-    dtype = torch.float16 if device == "cuda" else torch.float32
+    dtype = torch.float16 if device.startswith("cuda") else torch.float32
     return torch.from_numpy(np.array(array)).to(device=device, dtype=dtype)
-
-
-def choose_device(name: str) -> str:
-    """Return cuda, mps or cpu: `name` itself, or for "auto" the first that is there. ValueError: it is not there."""
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    found = [device for device, available in there.items() if available]
-    if name == "auto":
-        return found[0]
-    if name not in found:
-        raise ValueError(f"device {name!r} is not available here; take auto or one of {', '.join(found)}")
-    return name
 
 
 def train(

@@ -10,6 +10,7 @@ import torch
 from scipy.special import expit
 from torch import nn
 
+from stackstudy.devices import pick_device
 from stackstudy.evaluation.tables import thresholds
 from stackstudy.evaluation.tags import choose_threshold, micro_f1_at
 from stackstudy.models import training
@@ -42,7 +43,6 @@ def _fit(
         batch_size=parameters.batch_size,
         max_epochs=parameters.max_epochs,
         patience=parameters.patience,
-        device=tensors.targets.device.type,
     )
     rows = torch.from_numpy(data.rows("validation", "test")).to(tensors.targets.device)
     models, histories, probabilities = {}, [], {}
@@ -59,7 +59,7 @@ def _fit(
 
 
 def _tensors(data: TagData, parameters: TagsNeural, streams: tuple[str, ...]) -> training.Data:
-    device = training.choose_device(parameters.device)
+    device = pick_device(parameters.device)
     # The published study had one split: what it chose the epoch on is what it reported.
     validation = "test" if parameters.protocol == "published" else "validation"
     return training.Data(
