@@ -7,7 +7,7 @@ from typing import Any
 
 from lxml import etree
 
-from stackstudy.questions.records import POSTS_COLUMNS, Batch, Reject, add_row
+from stackstudy.questions.records import Batch, Parsed
 
 _ROW = b"<row "
 _BLOCK = 1 << 16
@@ -51,7 +51,7 @@ def posts_header(path: Path, label: str) -> bytes:
     return header
 
 
-def read_range(path: Path, label: str, site: str, begin: int, end: int) -> Batch:
+def read_range(path: Path, label: str, site: str, begin: int, end: int) -> Parsed:
     """Parse the rows in a byte range; XML that is not well-formed is a ValueError with file and line."""
     header = posts_header(path, label)
     with path.open("rb") as file:
@@ -60,7 +60,7 @@ def read_range(path: Path, label: str, site: str, begin: int, end: int) -> Batch
         last = not file.read(1)
     closing = b"" if last else b"</posts>"
     try:
-        return _parse(header, data + closing, _Rows(label, site))
+        return _parse(header, data + closing, _Rows(Batch(label, site)))
     except etree.XMLSyntaxError as error:
         try:
             data.decode("utf-8")
@@ -72,29 +72,24 @@ def read_range(path: Path, label: str, site: str, begin: int, end: int) -> Batch
 class _Rows:
     """Target of the XML parser: takes each row as it comes, no tree is built."""
 
-    def __init__(self, label: str, site: str) -> None:
-        self.batch, self.label = Batch(site), label
+    def __init__(self, batch: Batch) -> None:
+        self.batch = batch
 
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:
         if tag != "row":
             return
         if "undecodable" in attributes and attributes.get("PostTypeId") == "1":
-            self.batch.rows += 1
-            reason = "bytes that are not UTF-8"
-            self.batch.rejects.append(Reject(self.label, self.batch.rows, attributes.get("Id"), "row", reason))
+            self.batch.reject(attributes.get("Id"), "row", "bytes that are not UTF-8")
         elif "PostTypeId" not in attributes:
-            self.batch.rows += 1
-            self.batch.rejects.append(
-                Reject(self.label, self.batch.rows, attributes.get("Id"), "PostTypeId", "missing")
-            )
+            self.batch.reject(attributes.get("Id"), "PostTypeId", "missing")
         else:
-            add_row(self.batch, attributes, POSTS_COLUMNS, self.label, html=True)
+            self.batch.add(attributes, html=True)
 
-    def close(self) -> Batch:
-        return self.batch
+    def close(self) -> Parsed:
+        return self.batch.parsed()
 
 
-def _parse(header: bytes, data: bytes, rows: _Rows) -> Batch:
+def _parse(header: bytes, data: bytes, rows: _Rows) -> Parsed:
     parser = etree.XMLParser(target=rows, huge_tree=True, resolve_entities="internal", no_network=True)
     parser.feed(header)
     for at in range(0, len(data), _BLOCK):
@@ -102,9 +97,9 @@ def _parse(header: bytes, data: bytes, rows: _Rows) -> Batch:
     return parser.close()
 
 
-def _parse_marked(path: Path, label: str, site: str, header: bytes, data: bytes, begin: int) -> Batch:
+def _parse_marked(path: Path, label: str, site: str, header: bytes, data: bytes, begin: int) -> Parsed:
     try:
-        return _parse(header, data, _Rows(label, site))
+        return _parse(header, data, _Rows(Batch(label, site)))
     except etree.XMLSyntaxError as error:
         raise _located(error, path, label, header, begin) from error
 

@@ -5,11 +5,10 @@ MinHash: Broder 1997. Banding: Leskovec, Rajaraman and Ullman, Mining of Massive
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from itertools import chain
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 from rensa import RMinHash
 
 SHINGLE = 3  # words
@@ -17,9 +16,11 @@ PERMUTATIONS = 64
 RECALL = 0.99  # share of pairs at the threshold itself that must become candidates; above it nearly all do
 COMPARED_AT_ONCE = 1_000
 _TEXTS_AT_ONCE = 256  # signatures pass through Python integers; few at a time stay in the cache
+_SHINGLED_AT_ONCE = 64
+_LAST_SPACE = 32  # white space and control characters of ASCII come first
 _SEED = 1
 _ODD = np.random.default_rng(_SEED).integers(2**63, size=PERMUTATIONS, dtype=np.uint64) * np.uint64(2) + np.uint64(1)
-_PADDING = " \x00" * (SHINGLE - 1)  # lets a text of one word have a shingle too
+_PADDING = " \x7f" * (SHINGLE - 1) + "\n"  # lets a text of one word have a shingle too
 
 
 def normalised(titles: Sequence[str], bodies: Sequence[str]) -> list[str]:
@@ -35,17 +36,44 @@ def exact_keys(texts: Iterable[str]) -> np.ndarray:
 
 def shingle_hashes(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """Return hashes of all runs of three words, (total,) uint64, and where each text's begin, (n + 1,) uint64."""
-    words = pc.ascii_split_whitespace(pa.array([text + _PADDING for text in texts], pa.large_string()))
-    vocabulary = words.flatten().dictionary_encode()
-    hashed = RMinHash.hash_token_sets([vocabulary.dictionary.to_pylist()])[0]
-    word = np.array(hashed, np.uint64)[vocabulary.indices.to_numpy()]
+    parts = [_shingles(texts[at : at + _SHINGLED_AT_ONCE]) for at in range(0, len(texts), _SHINGLED_AT_ONCE)]
+    hashes, counts = zip(*parts, strict=True) if parts else ([np.empty(0, np.uint64)], [np.empty(0, np.int64)])
+    return np.concatenate(hashes), np.r_[0, np.cumsum(np.concatenate(counts))].astype(np.uint64)
+
+
+def _shingles(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the hashes of all texts one after the other, (total,) uint64, and how many each has, (n,) int64."""
+    padded = [f"{text}{_PADDING}".encode() for text in texts]
+    word, begins = _word_hashes(np.frombuffer(b"".join(padded), np.uint8))
     runs = word[:-2] * _ODD[0] + word[1:-1] * _ODD[1] + word[2:] * _ODD[2]
     runs ^= runs >> np.uint64(32)
-    ends = words.offsets.to_numpy()[1:]
+    ends = np.searchsorted(begins, np.cumsum([len(text) for text in padded]))
     inside = np.ones(len(word), bool)
     inside[ends - 1] = inside[ends - 2] = False  # runs that would reach into the next text
-    offsets = words.offsets.to_numpy() - (SHINGLE - 1) * np.arange(len(texts) + 1)
-    return runs[inside[:-2]], offsets.astype(np.uint64)
+    return runs[inside[:-2]], np.diff(ends, prepend=0) - (SHINGLE - 1)
+
+
+def _word_hashes(text: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return a hash of each word of `text`, UTF-8 bytes, and where it begins, (words,) uint64 and int64.
+
+    Polynomials of the bytes, all words at once from one running sum (Karp and Rabin 1987); modulo 2^32.
+    """
+    powers, inverses = _powers(1 << len(text).bit_length())
+    sums = np.zeros(len(text) + 1, np.uint32)
+    np.cumsum(text * powers[: len(text)], out=sums[1:])
+    black = np.zeros(len(text) + 2, bool)
+    np.greater(text, _LAST_SPACE, out=black[1:-1])
+    edges = np.flatnonzero(black[1:] != black[:-1])
+    begins, ends = edges[::2], edges[1::2]
+    return ((sums[ends] - sums[begins]) * inverses[begins]).astype(np.uint64), begins
+
+
+@cache
+def _powers(count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the powers of an odd number and of its inverse modulo 2^32, both (count,) uint32."""
+    odd = int(_ODD[0]) % 2**32
+    bases = [np.full(count, base, np.uint32) for base in (odd, pow(odd, -1, 2**32))]
+    return tuple(np.cumprod(base, dtype=np.uint32) for base in bases)
 
 
 def band_shape(similarity: float) -> tuple[int, int]:

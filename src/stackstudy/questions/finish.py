@@ -1,5 +1,6 @@
 """From spooled shards to the table: what only all rows together can tell (repeats, answers, groups, split)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,24 +93,32 @@ def _without_repeats(spool: Spool) -> np.ndarray:
 def _join_near_duplicates(
     spool: Spool, positions: np.ndarray, clusters: duplicates.Clusters, similarity: float
 ) -> None:
+    if not len(positions):
+        return  # nothing to map
+    for band in range(spool.bands):
+        similar = _comparison(spool, positions, similarity)  # anew, so that mapped pages do not pile up
+        duplicates.join_band(clusters, spool.load(f"band-{band}", np.uint64)[positions], similar)
+        progress.report("near-duplicates", band + 1, spool.bands)
+
+
+def _comparison(
+    spool: Spool, positions: np.ndarray, similarity: float
+) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+    """Return the function that says which pairs of rows, both (m,), are this similar, (m,) bool."""
+    signatures, shingles = spool.signatures(), spool.shingles()
     ends = np.cumsum(spool.column("shingles"))[positions]
     begins = ends - spool.column("shingles")[positions]
 
+    def sets(rows: np.ndarray) -> list[np.ndarray]:
+        return [shingles[begin:end] for begin, end in zip(begins[rows].tolist(), ends[rows].tolist(), strict=True)]
+
     def similar(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-        signatures = spool.signatures()  # mapped anew each time, so that pages do not pile up
         close = duplicates.plausible(signatures[positions[left]], signatures[positions[right]], similarity)
         if close.any():
-            shingles = spool.shingles()
-            sets = [
-                [shingles[begin:end] for begin, end in zip(begins[rows].tolist(), ends[rows].tolist(), strict=True)]
-                for rows in (left[close], right[close])
-            ]
-            close[close] = duplicates.similarities(*sets) >= similarity
+            close[close] = duplicates.similarities(sets(left[close]), sets(right[close])) >= similarity
         return close
 
-    for band in range(spool.bands):
-        duplicates.join_band(clusters, spool.load(f"band-{band}", np.uint64)[positions], similar)
-        progress.report("near-duplicates", band + 1, spool.bands)
+    return similar
 
 
 def _smallest(values: np.ndarray, roots: np.ndarray) -> np.ndarray:

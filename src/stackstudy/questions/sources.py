@@ -9,7 +9,7 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from stackstudy.questions import dump, tables
-from stackstudy.questions.records import Batch
+from stackstudy.questions.records import Parsed
 
 RANGE_BYTES = 4 << 20
 KINDS = "a Posts.xml, a .7z of one, a folder of sites, a .csv, a .parquet, or the word: planted"
@@ -47,7 +47,7 @@ class Piece:
             return self.content[1] - self.content[0]
         return sum(len(value) for row in self.content if isinstance(row, dict) for value in row.values())
 
-    def parse(self) -> Batch:
+    def parse(self) -> Parsed:
         """Return the parsed rows; a fault of the whole file is a ValueError."""
         file, content = self.file, self.content
         if file.kind == "dump":

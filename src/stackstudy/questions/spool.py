@@ -57,8 +57,8 @@ class Shard:
 @_no_collection()
 def parse_piece(piece: Piece, similarity: float, path: Path) -> Shard:
     """Parse a piece, write its questions to `path` and return the rest; runs in a worker."""
-    batch = piece.parse()
-    questions = batch.table()
+    parsed = piece.parse()
+    questions = parsed.questions
     with pa.OSFile(str(path), "wb") as sink, pyarrow.ipc.new_file(sink, PARSED) as writer:
         writer.write_batch(questions)
     texts = duplicates.normalised(questions["title"].to_pylist(), questions["body"].to_pylist())
@@ -69,18 +69,18 @@ def parse_piece(piece: Piece, similarity: float, path: Path) -> Shard:
     return Shard(
         path=path,
         label=piece.file.label,
-        rows=batch.rows,
-        sites=site.dictionary.to_pylist() or [batch.site],
+        rows=parsed.rows,
+        sites=site.dictionary.to_pylist() or [piece.file.site],
         site=site.indices.to_numpy().astype(np.int64),
         question_id=questions["question_id"].to_numpy(),
-        row=np.array(batch.question_rows, np.int64),
+        row=parsed.question_rows,
         accepted=questions["accepted_answer_id"].fill_null(NONE).to_numpy(zero_copy_only=False),
         exact=duplicates.exact_keys(texts),
         bands=duplicates.band_keys(signatures, similarity),
         signatures=signatures.astype(np.uint8),  # the low bytes
         shingles=np.diff(offsets.astype(np.int64)),
-        answers=batch.answer_facts(),
-        rejects=batch.rejects,
+        answers=parsed.answers,
+        rejects=parsed.rejects,
         damaged=np.array([REPLACEMENT in text for text in texts], bool),
         size=piece.size,
     )

@@ -12,7 +12,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from stackstudy.questions.columns import PARSED
-from stackstudy.questions.records import POSTS_COLUMNS, Batch, Reject, add_row
+from stackstudy.questions.records import Batch, Parsed
 
 ROWS_PER_BATCH = 2_000
 _BLOCK = 1 << 20
@@ -39,16 +39,15 @@ def csv_batches(path: Path, label: str) -> Iterator[list[dict[str, Any] | str]]:
         yield rows
 
 
-def read_csv_rows(rows: list[dict[str, Any] | str], label: str, site: str) -> Batch:
+def read_csv_rows(rows: list[dict[str, Any] | str], label: str, site: str) -> Parsed:
     """Parse what `csv_batches` yields."""
-    batch = Batch(site)
+    batch = Batch(label, site)
     for row in rows:
         if isinstance(row, str):
-            batch.rows += 1
-            batch.rejects.append(Reject(label, batch.rows, None, "row", row))
+            batch.reject(None, "row", row)
         else:
-            add_row(batch, row, POSTS_COLUMNS, label, html=True)
-    return batch
+            batch.add(row, html=True)
+    return batch.parsed()
 
 
 def parquet_batches(path: Path, label: str, site: str | None) -> Iterator[pa.RecordBatch]:
@@ -79,13 +78,13 @@ def parquet_names(columns: list[str]) -> dict[str, str]:
     return {ours: name for ours, names in options.items() for name in names if name in columns}
 
 
-def read_parquet_rows(rows: pa.RecordBatch, label: str, site: str) -> Batch:
+def read_parquet_rows(rows: pa.RecordBatch, label: str, site: str) -> Parsed:
     """Parse what `parquet_batches` yields; bodies are HTML where a column `body_is_html` says so."""
-    batch, names = Batch(site), parquet_names(rows.schema.names)
+    batch = Batch(label, site, parquet_names(rows.schema.names))
     html = "body_is_html" in rows.schema.names
     for row in _microseconds(rows).to_pylist():
-        add_row(batch, row, names, label, html=html)
-    return batch
+        batch.add(row, html=html)
+    return batch.parsed()
 
 
 class TagLists:

@@ -31,26 +31,26 @@ def html_to_text(html: str) -> str:
     """
     parts = iter(_plain_lines(html).split("<"))
     lines: list[str] = []
-    line = [next(parts)]
+    line = next(parts)
     for part in parts:
         tag, _, text = part.partition(">")
         if tag not in _TAGS:
             tag, text = _unusual(part)
         if tag in _BREAKS:
-            if line:
-                _end_line(lines, line)
-            text = text.lstrip()
+            _end_line(lines, line)
+            line = text
         elif tag in WHOLE:
             content, text = _until_end(tag, text, parts)
             if tag == "pre":
                 _end_line(lines, line)
                 lines.append(f"```\n{_decoded(content).removesuffix(chr(10))}\n```")
+                line = text
             elif tag == "code":
-                line.append(f"`{content}`")
-        elif tag in CELLS:
-            line.append(" ")
-        if text:
-            line.append(text)
+                line += f"`{content}`{text}"
+            else:
+                line += text
+        else:
+            line += f" {text}" if tag in CELLS else text
     _end_line(lines, line)
     return "\n".join(lines)
 
@@ -88,10 +88,12 @@ def _until_end(tag: str, text: str, parts: Iterator[str]) -> tuple[str, str]:
     return "".join(content), ""
 
 
-def _end_line(lines: list[str], line: list[str]) -> None:
-    if words := _decoded("".join(line)).split():
-        lines.append(" ".join(words))
-    line.clear()
+def _end_line(lines: list[str], line: str) -> None:
+    line = _decoded(line)
+    if not line.isprintable() or "  " in line:  # of white space, only the common one is printable
+        line = " ".join(line.split())
+    if line := line.strip():
+        lines.append(line)
 
 
 def _decoded(text: str) -> str:
