@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -53,7 +54,7 @@ def write_table(spool: Spool, kept: Kept, path: Path) -> None:
     """Write the kept questions in source order, shard by shard."""
     pending: list[pa.Table] = []
     with pq.ParquetWriter(path, SCHEMA, compression="zstd", use_dictionary=_FEW_VALUES) as writer:
-        for index, (begin, end) in enumerate(zip(spool.starts()[:-1], spool.starts()[1:], strict=True)):
+        for index, (begin, end) in enumerate(pairwise(spool.starts())):
             low, high = np.searchsorted(kept.positions, [begin, end])
             pending.append(_completed(read_shard(spool.paths[index]), kept, slice(low, high), begin))
             if sum(table.num_rows for table in pending) >= ROW_GROUP:

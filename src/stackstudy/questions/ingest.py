@@ -23,7 +23,7 @@ from stackstudy.runs import progress
 
 PLANTED = "planted"
 _FEW_PIECES = 4  # not worth the start of other processes
-_WHILE_STARTING = 2  # pieces that this process parses until the others are there
+_WHILE_STARTING = 3  # pieces that this process parses until the others are there
 
 
 @dataclass(frozen=True)

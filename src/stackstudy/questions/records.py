@@ -77,8 +77,8 @@ class Batch:
             self.answers.append((self.rows, (get("Id"), get("ParentId"), get("CreationDate"))))
         elif kind == "1":
             values = [raw.get(name) for name in self._columns]
-            if html and raw.get("body_is_html", True):
-                values[_BODY] = html_to_text(values[_BODY] or "")
+            body = values[_BODY] or ""
+            values[_BODY] = html_to_text(body) if html and raw.get("body_is_html", True) else body
             self.questions.append((self.rows, values))
 
     def reject(self, identity: str | None, field: str, reason: str) -> None:
@@ -101,7 +101,7 @@ class Batch:
         self,
         rows: list[tuple[int, list[Any]]],
         schema: pa.Schema,
-        checks: Mapping[str, "_Check"],
+        checks: Mapping[str, "_Check | _AsIs"],
         fields: Sequence[str],
     ) -> tuple[np.ndarray, pa.RecordBatch]:
         """Return the numbers and the values of the rows without a fault; the others become rejects."""
@@ -161,10 +161,6 @@ def _tags(value: str | Iterable[str] | None) -> list[str]:
     return _present(parse_tags(value))
 
 
-def _body(value: str | None) -> str:
-    return value or ""
-
-
 def _time(value: Any) -> datetime | None:
     try:
         return parse_time(value)
@@ -202,6 +198,12 @@ class _Check:
 
     def column(self, values: Sequence[Any], dtype: pa.DataType) -> tuple[pa.Array, dict[int, str]]:
         """Return converted values (n,), null where there is a fault, and the faults by place."""
+        try:
+            return pa.array([*map(self.one, values)], dtype), {}
+        except ValueError:
+            return self._one_by_one(values, dtype)
+
+    def _one_by_one(self, values: Sequence[Any], dtype: pa.DataType) -> tuple[pa.Array, dict[int, str]]:
         converted, faults = [], {}
         for place, value in enumerate(values):
             try:
@@ -210,6 +212,13 @@ class _Check:
                 converted.append(None)
                 faults[place] = str(error)
         return pa.array(converted, dtype), faults
+
+
+class _AsIs:
+    """Anything that there may be."""
+
+    def column(self, values: Sequence[Any], dtype: pa.DataType) -> tuple[pa.Array, dict[int, str]]:
+        return pa.array(values, dtype), {}
 
 
 class _Time(_Check):
@@ -223,7 +232,7 @@ class _Time(_Check):
         try:
             return pa.array(values, pa.string()).cast(dtype), {}
         except (pa.ArrowInvalid, pa.ArrowTypeError):
-            return super().column(values, dtype)
+            return self._one_by_one(values, dtype)
 
 
 class _Integer(_Check):
@@ -239,13 +248,13 @@ class _Integer(_Check):
             texts = pa.array(values, pa.string())
             numbers = texts.cast(pa.int64())
         except (pa.ArrowInvalid, pa.ArrowTypeError):
-            return super().column(values, dtype)
+            return self._one_by_one(values, dtype)
         least, most = (bound.as_py() for bound in pc.min_max(numbers).values())
         plain = not pc.any(pc.match_substring(texts, "x")).as_py()  # Arrow reads hexadecimal numbers too
         inside = least is None or (self.low <= least and most <= self.high)
         if plain and inside and not (self.needed and numbers.null_count):
             return numbers.cast(dtype), {}
-        return super().column(values, dtype)
+        return self._one_by_one(values, dtype)
 
 
 _ID, _COUNT = _Integer(0, LARGEST_ID), _Integer(0, _INT32)
@@ -253,7 +262,7 @@ _NEEDED_ID = _Integer(0, LARGEST_ID, needed=True)
 _QUESTION = {
     "question_id": _NEEDED_ID,
     "title": _Check(_title),
-    "body": _Check(_body),
+    "body": _AsIs(),
     "tags": _Check(_tags),
     "score": _Integer(-_INT32, _INT32, needed=True),
     "created": _Time(),
@@ -261,7 +270,7 @@ _QUESTION = {
     "accepted_answer_id": _ID,
     "accepted_answer_created": _Time(),
     "view_count": _COUNT,
-    "stratum": _Check(lambda value: value),
+    "stratum": _AsIs(),
 }
 _ANSWER_FIELDS = ("Id", "ParentId", "CreationDate")
 _ANSWERS = pa.schema([("id", pa.int64()), ("question", pa.int64()), ("created", pa.timestamp("us"))])

@@ -37,8 +37,9 @@ def html_to_text(html: str) -> str:
         if tag not in _TAGS:
             tag, text = _unusual(part)
         if tag in _BREAKS:
-            _end_line(lines, line)
-            line = text
+            if line:
+                _end_line(lines, line)
+            line = "" if text.isspace() else text
         elif tag in WHOLE:
             content, text = _until_end(tag, text, parts)
             if tag == "pre":
