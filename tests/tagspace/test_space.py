@@ -8,7 +8,7 @@ from stackstudy.tagspace.space import TagSpace, build_tagspace
 
 GROUPS = {"fruit": ["apple", "banana", "cherry"], "tool": ["hammer", "saw"], "metal": ["iron", "tin", "zinc"]}
 NAMES = [*sorted(tag for tags in GROUPS.values() for tag in tags), "quince"]
-SIZES = {"centroids": 3, "minimum_count": 2, "branching": 100, "restarts": 5, "seed": 0}
+SIZES = {"centroids": 3, "minimum_count": 2, "orphan_cosine": -1.0, "branching": 100, "restarts": 5, "seed": 0}
 
 
 def vector(tag: str) -> np.ndarray:
@@ -47,6 +47,17 @@ def test_tags_are_folded_into_the_planted_groups(space):
         assert len({owner[tag] for tag in tags}) == 1
     assert owner["quince"] == owner["apple"]
     assert space.tags.filter(~pl.col("kept"))["tag"].to_list() == ["quince"]
+
+
+def test_an_orphan_far_from_every_centroid_is_no_label():
+    table = questions(every_tag(3, [["quince"], ["quince", "tin"]]))
+    near, far = (build(table, minimum_count=3, orphan_cosine=cosine) for cosine in (0.9, 0.99))
+    assert near.label_of["quince"] == near.label_of["apple"]
+    assert "quince" not in far.label_of
+    assert far.labels[[-2, -1]].sum(axis=1).tolist() == [0, 1]
+    assert far.summary()["tags"].sum() == len(NAMES) - 1
+    assert (far.metrics()["orphan_tags"], far.metrics()["joined_orphan_tags"]) == (1, 0)
+    assert far.metrics()["unlabelled_share"] == pytest.approx(1 / table.height)
 
 
 def test_centroids_are_unit_means_named_after_a_member(space):

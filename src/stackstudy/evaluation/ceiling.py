@@ -41,7 +41,7 @@ def label_posterior(truth: Truth, space: TagSpace) -> sparse.csr_array:
 
     Tags are taken as independent given the text, as they are drawn.
     """
-    label_of = dict(space.tags.select("tag", "centroid").iter_rows())
+    label_of = space.label_of
     known = [i for i, tag in enumerate(truth.tags) if tag in label_of]
     shape = (len(truth.tags), len(space.names))
     member = sparse.csr_array((np.ones(len(known)), (known, [label_of[truth.tags[i]] for i in known])), shape=shape)

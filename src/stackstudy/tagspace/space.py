@@ -21,13 +21,19 @@ class TagSpace:
     """k centroids and what they label.
 
     `names` (k, unique), `centroids` (k, d) float32 of unit length, `labels` CSR bool (n_rows, k), and `tags`: tag,
-    count (training questions that carry it), kept (took part in the clustering), centroid, cosine to it.
+    count (training questions that carry it), kept (took part in the clustering), centroid (null: the tag is no label),
+    cosine to the nearest one.
     """
 
     names: list[str]
     centroids: np.ndarray
     tags: pl.DataFrame
     labels: csr_array
+
+    @property
+    def label_of(self) -> dict[str, int]:
+        """Return the centroid of each tag that has one."""
+        return dict(self.tags.drop_nulls("centroid").select("tag", "centroid").iter_rows())
 
     def nearest_centroids(self, vectors: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the k centroids nearest to each vector (n, d), best first, int32 (n, k), and their cosines (n, k).
@@ -43,7 +49,8 @@ class TagSpace:
     def summary(self) -> pl.DataFrame:
         """Return one row a centroid: centroid, name, top_tags (5 most frequent), tags, questions, mean_cosine."""
         members = (
-            self.tags.sort(["count", "tag"], descending=[True, False])
+            self.tags.drop_nulls("centroid")
+            .sort(["count", "tag"], descending=[True, False])
             .group_by("centroid", maintain_order=True)
             .agg(
                 pl.col("tag").head(5).str.join(", ").alias("top_tags"),
@@ -63,14 +70,16 @@ class TagSpace:
 
     def metrics(self) -> dict[str, Any]:
         """Return what the paper says of the tag space: sizes, labels a question, how tight the centroids are."""
-        kept = self.tags.filter("kept")
+        kept, orphans = self.tags.filter("kept"), self.tags.filter(~pl.col("kept"))
         return {
             "centroids": len(self.names),
             "tags": self.tags.height,
             "kept_tags": kept.height,
-            "orphan_tags": self.tags.height - kept.height,
+            "orphan_tags": orphans.height,
+            "joined_orphan_tags": orphans["centroid"].count(),
             "kept_share": float(kept["count"].sum() / self.tags["count"].sum()),
             "labels_per_question": float(self.labels.sum() / self.labels.shape[0]),
+            "unlabelled_share": float((self.labels.sum(axis=1) == 0).mean()),
             "mean_cosine_kept": float(kept["cosine"].mean()),
         }
 
@@ -107,6 +116,7 @@ def build_tagspace(
     *,
     centroids: int,
     minimum_count: int,
+    orphan_cosine: float,
     branching: int,
     restarts: int,
     seed: int,
@@ -115,8 +125,9 @@ def build_tagspace(
 
     The study counted tags over all its questions; here only training rows count, so that nothing of the validation
     or test rows enters the label space. Kept tags are clustered without weights, by the vectors (t, d) of their names;
-    a centroid is named after its member nearest to it; all other tags join the centroid nearest to them. Centroids
-    are numbered by the training uses of their kept tags, most first, ties by name.
+    a centroid is named after its member nearest to it; another tag (an orphan) joins the centroid nearest to it where
+    their cosine reaches `orphan_cosine`, and is no label elsewhere: in the study all of them joined (-1). Centroids are
+    numbered by the training uses of their kept tags, most first, ties by name.
     """
     names = list(tag_names)
     counts = _training_counts(questions, names, len(tag_vectors))
@@ -134,14 +145,19 @@ def build_tagspace(
     titles = [_nearest_member(names, kept[owner[kept] == centroid], cosines) for centroid in range(centroids)]
     uses = np.bincount(owner[kept], counts[kept], centroids)
     order = sorted(range(centroids), key=lambda centroid: (-uses[centroid], titles[centroid]))
-    owner = np.argsort(order).astype(np.int32)[owner]
-    tags = pl.DataFrame({"tag": names, "count": counts, "kept": counts >= minimum_count, "centroid": owner})
-    return TagSpace(
-        [titles[centroid] for centroid in order],
-        clustering.centroids[order].astype(np.float32),
-        tags.with_columns(cosine=pl.Series(cosines.astype(np.float32))),
-        _labels(questions, names, owner, centroids),
+    tags = pl.DataFrame(
+        {
+            "tag": names,
+            "count": counts,
+            "kept": counts >= minimum_count,
+            "centroid": np.argsort(order).astype(np.int32)[owner],
+            "cosine": cosines.astype(np.float32),
+        }
     )
+    member = pl.col("kept") | (pl.col("cosine") >= orphan_cosine)
+    tags = tags.with_columns(pl.when(member).then("centroid").alias("centroid"))
+    labels = _labels(questions, tags, centroids)
+    return TagSpace([titles[each] for each in order], clustering.centroids[order].astype(np.float32), tags, labels)
 
 
 def _training_counts(questions: pl.DataFrame, names: list[str], vectors: int) -> np.ndarray:
@@ -163,10 +179,10 @@ def _nearest_member(names: list[str], members: np.ndarray, cosines: np.ndarray) 
     return min((-round(float(cosines[member]), 12), names[member]) for member in members)[1]
 
 
-def _labels(questions: pl.DataFrame, names: list[str], owner: np.ndarray, centroids: int) -> csr_array:
+def _labels(questions: pl.DataFrame, tags: pl.DataFrame, centroids: int) -> csr_array:
     """Return CSR bool (n_rows, centroids): True where one of the question's tags belongs to the centroid."""
-    centroid_of = dict(zip(names, owner.tolist(), strict=True))
-    columns = [sorted({centroid_of[tag] for tag in tags}) for tags in questions["tags"].to_list()]
+    centroid_of = dict(tags.select("tag", "centroid").iter_rows())
+    columns = [sorted({centroid_of[tag] for tag in row} - {None}) for row in questions["tags"].to_list()]
     indptr = np.concatenate([[0], np.cumsum([len(row) for row in columns])]).astype(np.int64)
     indices = np.array([column for row in columns for column in row], dtype=np.int64)
     return csr_array((np.ones(indices.size, dtype=bool), indices, indptr), shape=(len(columns), centroids))
