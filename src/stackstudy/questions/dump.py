@@ -78,10 +78,10 @@ class _Rows:
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:
         if tag != "row":
             return
-        if "undecodable" in attributes and attributes.get("PostTypeId") == "1":
-            self.batch.reject(attributes.get("Id"), "row", "bytes that are not UTF-8")
-        elif "PostTypeId" not in attributes:
+        if "PostTypeId" not in attributes:
             self.batch.reject(attributes.get("Id"), "PostTypeId", "missing")
+        elif "undecodable" in attributes and attributes["PostTypeId"] == "1":
+            self.batch.reject(attributes.get("Id"), "row", "bytes that are not UTF-8")
         else:
             self.batch.add(attributes, html=True)
 

@@ -4,7 +4,7 @@ MinHash: Broder 1997. Banding: Leskovec, Rajaraman and Ullman, Mining of Massive
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from itertools import chain
 
@@ -14,7 +14,8 @@ from rensa import RMinHash
 SHINGLE = 3  # words
 PERMUTATIONS = 64
 RECALL = 0.99  # share of pairs at the threshold itself that must become candidates; above it nearly all do
-COMPARED_AT_ONCE = 1_000
+COMPARED_AT_ONCE = 8_000
+_ROUNDS = 4
 _TEXTS_AT_ONCE = 256  # signatures pass through Python integers; few at a time stay in the cache
 _SHINGLED_AT_ONCE = 64
 _LAST_SPACE = 32  # white space and control characters of ASCII come first
@@ -140,21 +141,46 @@ def join_band(clusters: Clusters, keys: np.ndarray, similar: Callable[[np.ndarra
     """Join rows with equal `keys`, (n,) uint64, that `similar` confirms: two arrays (m,) of rows -> (m,) bool.
 
     The first row of each bucket is compared with the others; those that are not in its set then begin again without
-    it. So a bucket of m copies costs m comparisons, not m squared.
+    it. So a bucket of m copies costs m comparisons, not m squared. What few rounds leave is compared pair by pair.
     """
     rows = _with_company(clusters.originals, keys)
-    rows = rows[np.argsort(keys[rows], kind="stable")]
-    while len(rows):
-        begins = np.r_[True, keys[rows][1:] != keys[rows][:-1]]
+    for _ in range(_ROUNDS):
+        begins = np.r_[True, keys[rows][1:] != keys[rows][:-1]][: len(rows)]
         pivots = rows[begins][np.cumsum(begins) - 1]
         rows, pivots = rows[~begins], pivots[~begins]
-        rows, pivots = _apart(clusters, rows, pivots)
-        for begin in range(0, len(rows), COMPARED_AT_ONCE):
-            part = slice(begin, begin + COMPARED_AT_ONCE)
-            close = similar(pivots[part], rows[part])
-            for pivot, row in zip(pivots[part][close].tolist(), rows[part][close].tolist(), strict=True):
-                clusters.join(pivot, row)
-        rows, _ = _apart(clusters, rows, pivots)
+        apart = _join(clusters, pivots, rows, similar)
+        rows = rows[apart]
+    for left, right in _pairs(rows, keys[rows]):
+        _join(clusters, left, right, similar)
+
+
+def _join(
+    clusters: Clusters, left: np.ndarray, right: np.ndarray, similar: Callable[[np.ndarray, np.ndarray], np.ndarray]
+) -> np.ndarray:
+    """Join the pairs of rows that are similar; return which pairs, (m,) bool, are in different sets afterwards."""
+    places = np.flatnonzero(clusters.roots(left) != clusters.roots(right))
+    for at in range(0, len(places), COMPARED_AT_ONCE):
+        part = places[at : at + COMPARED_AT_ONCE]
+        close = part[similar(left[part], right[part])]
+        for pair in zip(left[close].tolist(), right[close].tolist(), strict=True):
+            clusters.join(*pair)
+    return clusters.roots(left) != clusters.roots(right)
+
+
+def _pairs(rows: np.ndarray, keys: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield all pairs of rows with equal keys, both (m,) and sorted by key, some thousands at a time."""
+    some, number = [], 0
+    for step in range(1, len(rows)):
+        places = np.flatnonzero(keys[step:] == keys[:-step])
+        if not places.size:
+            break
+        some.append((rows[places], rows[places + step]))
+        number += places.size
+        if number >= COMPARED_AT_ONCE:
+            yield tuple(np.concatenate(side) for side in zip(*some, strict=True))
+            some, number = [], 0
+    if some:
+        yield tuple(np.concatenate(side) for side in zip(*some, strict=True))
 
 
 def similarities(left: Sequence[np.ndarray], right: Sequence[np.ndarray]) -> np.ndarray:
@@ -175,15 +201,11 @@ def _distinct(sets: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def _with_company(rows: np.ndarray, keys: np.ndarray) -> np.ndarray:
-    """Return the sorted rows without those whose key no other row has."""
+    """Return the rows whose key another row has too, by key, those of one key in their order."""
     order = np.argsort(keys[rows])
     ordered = keys[rows[order]]
     shared = np.zeros(len(rows), bool)
     shared[1:] = ordered[1:] == ordered[:-1]
     shared[:-1] |= shared[1:]
-    return np.sort(rows[order[shared]])
-
-
-def _apart(clusters: Clusters, rows: np.ndarray, pivots: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    apart = clusters.roots(rows) != clusters.roots(pivots)
-    return rows[apart], pivots[apart]
+    found = np.sort(rows[order[shared]])
+    return found[np.argsort(keys[found], kind="stable")]

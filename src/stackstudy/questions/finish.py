@@ -1,6 +1,7 @@
 """From spooled shards to the table: what only all rows together can tell (repeats, answers, groups, split)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -51,18 +52,29 @@ def resolve(spool: Spool, similarity: float, rows: int | None) -> Kept:
 
 
 def write_table(spool: Spool, kept: Kept, path: Path) -> None:
-    """Write the kept questions in source order, shard by shard."""
+    """Write the kept questions in source order, one row group while the next one is read."""
+    with (
+        pq.ParquetWriter(path, SCHEMA, compression="zstd", use_dictionary=_FEW_VALUES) as writer,
+        ThreadPoolExecutor(1) as thread,
+    ):
+        written = thread.submit(lambda: None)
+        for table in _row_groups(spool, kept):
+            written.result()
+            written = thread.submit(writer.write_table, table, row_group_size=table.num_rows)
+        written.result()
+
+
+def _row_groups(spool: Spool, kept: Kept) -> Iterator[pa.Table]:
+    """Yield the kept questions, as many shards at a time as hold `ROW_GROUP` of them."""
     pending: list[pa.Table] = []
-    with pq.ParquetWriter(path, SCHEMA, compression="zstd", use_dictionary=_FEW_VALUES) as writer:
-        for index, (begin, end) in enumerate(pairwise(spool.starts())):
-            low, high = np.searchsorted(kept.positions, [begin, end])
-            pending.append(_completed(read_shard(spool.paths[index]), kept, slice(low, high), begin))
-            if sum(table.num_rows for table in pending) >= ROW_GROUP:
-                writer.write_table(pa.concat_tables(pending), row_group_size=2 * ROW_GROUP)
-                pending = []
-            progress.report("writing questions", index + 1, len(spool.paths))
-        if pending:
-            writer.write_table(pa.concat_tables(pending), row_group_size=2 * ROW_GROUP)
+    for index, (begin, end) in enumerate(pairwise(spool.starts())):
+        low, high = np.searchsorted(kept.positions, [begin, end])
+        pending.append(_completed(read_shard(spool.paths[index]), kept, slice(low, high), begin))
+        progress.report("writing questions", index + 1, len(spool.paths))
+        if sum(table.num_rows for table in pending) >= ROW_GROUP or index + 1 == len(spool.paths):
+            if table := pa.concat_tables(pending):
+                yield table
+            pending = []
 
 
 def _completed(questions: pa.Table, kept: Kept, part: slice, begin: int) -> pa.Table:

@@ -17,6 +17,7 @@ WHOLE = UNSEEN | {"pre", "code"}  # tags inside of these leave only their text
 INLINE = frozenset(["a", "b", "strong", "i", "em", "kbd", "sub", "sup", "span", "img"])
 _BREAKS = BLOCKS | {f"/{tag}" for tag in BLOCKS}
 _TAGS = frozenset(f"{slash}{tag}" for tag in BLOCKS | CELLS | WHOLE | INLINE for slash in ("", "/"))
+_ENDS = {tag: f"/{tag}" for tag in WHOLE}
 _NAME = re.compile(r"/?[a-zA-Z][^\s/>]*")
 _COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
 
@@ -37,17 +38,17 @@ def html_to_text(html: str) -> str:
         if tag not in _TAGS:
             tag, text = _unusual(part)
         if tag in _BREAKS:
-            if line:
+            if line and not line.isspace():
                 _end_line(lines, line)
-            line = "" if text.isspace() else text
+            line = text
         elif tag in WHOLE:
             content, text = _until_end(tag, text, parts)
-            if tag == "pre":
+            if tag == "code":
+                line += f"`{content}`{text}"
+            elif tag == "pre":
                 _end_line(lines, line)
                 lines.append(f"```\n{_decoded(content).removesuffix(chr(10))}\n```")
                 line = text
-            elif tag == "code":
-                line += f"`{content}`{text}"
             else:
                 line += text
         else:
@@ -77,20 +78,24 @@ def _unusual(part: str) -> tuple[str, str]:
 
 def _until_end(tag: str, text: str, parts: Iterator[str]) -> tuple[str, str]:
     """Take parts up to the end of the element `tag`; return its text, still with entities, and the text after it."""
-    content, end, depth = [text.removeprefix("\n") if tag == "pre" else text], f"/{tag}", 1
+    content, end, depth = text.removeprefix("\n") if tag == "pre" else text, _ENDS[tag], 1
     for part in parts:
         inner, _, text = part.partition(">")
         if inner not in _TAGS:
             inner, text = _unusual(part)
-        depth += (inner == tag) - (inner == end)
-        if not depth:
-            return "".join(content), text
-        content.append(text)
-    return "".join(content), ""
+        if inner == end:
+            depth -= 1
+            if not depth:
+                return content, text
+        elif inner == tag:
+            depth += 1
+        content += text
+    return content, ""
 
 
 def _end_line(lines: list[str], line: str) -> None:
-    line = _decoded(line)
+    if "&" in line:
+        line = _decoded(line)
     if not line.isprintable() or "  " in line:  # of white space, only the common one is printable
         line = " ".join(line.split())
     if line := line.strip():
