@@ -8,11 +8,14 @@ overrides them.
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Seeds = Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)]
 Count = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
+SystemName = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]  # of a row in the tables
+Protocol = Literal["published", "corrected"]
+Strata = Annotated[tuple[str, ...], Field(min_length=1)] | None
 
 
 class Parameters(BaseModel):
@@ -66,40 +69,203 @@ class TagCentroids(Parameters):
 
     centroids: Count
     minimum_count: Count
+    orphan_cosine: Annotated[float, Field(ge=-1, le=1)]
     branching: Count
     restarts: Count
     seed: int
 
 
-class TagsNeural(Parameters):
-    """13: one network for tags and its training."""
+class TagSystem(Parameters):
+    """What the notebooks that fit tag systems share."""
 
     needs = ("01-questions", "02-embeddings", "03-tag-centroids")
+
+    seeds: Seeds
+
+
+class TagsBaselines(TagSystem):
+    """11: systems that a network has to beat; what has several values is chosen on validation rows."""
+
+    products = tuple(
+        f"predictions/{name}.npz" for name in ("majority", "zero-shot", "k-nearest", "linear-probe", "tfidf-logistic")
+    )
+
+    neighbours: tuple[Count, ...]
+    inverse_penalties: tuple[float, ...]  # C of the logistic regressions
+    max_features: Count
+
+
+class TagsXGBoost(TagSystem):
+    """12: boosted trees on the body vector, one label a question (published) or all of them (corrected)."""
+
     products = ("history.csv", "predictions/*.npz")
 
-    system: Literal["body-mlp"]
-    protocol: Literal["published", "corrected"]
+    name: SystemName
+    protocol: Protocol
+    minimum_questions: Count  # a centroid that is the majority of fewer training questions is no single label
+    rounds: Count
+    patience: Count | None  # rounds without a better validation loss before the end; None: all rounds
+    max_depth: Count
+    learning_rate: float
+    min_child_weight: float
+    colsample_bytree: Fraction
+    colsample_bylevel: Fraction
+    reg_alpha: float
+    reg_lambda: float
+    max_bin: Count
+    device: str
+
+
+class TagsNeural(TagSystem):
+    """13: one network for tags and its training."""
+
+    products = ("history.csv", "predictions/*.npz")
+
+    name: SystemName
+    system: Literal["body-mlp", "dsf-mhsa", "dsf-crossattn", "sequence-dsf"]
+    protocol: Protocol
+    keys: Literal["body", "body_chunks", "body_tokens"]  # what is attended to; published: the one body vector
+    label_count: bool  # published: the number of target labels is an input
+    loss: Literal["bce", "bce-weighted", "asl", "focal", "focal-smoothed"]
+    gamma_negative: float  # ASL
+    gamma_positive: float
+    hidden: tuple[Count, ...]
+    dropout: Fraction
+    late_dropout: Fraction  # from the end of mixup on; without mixup, dropout stays what it is
+    learning_rate: float
+    weight_decay: float
+    schedule: Literal["constant", "plateau", "onecycle"]
+    gradient_clip: Annotated[float, Field(gt=0)] | None  # largest norm
+    mixup: Literal["none", "input", "manifold"]
+    mixup_alpha: Annotated[float, Field(gt=0)]
+    mixup_epochs: Annotated[int, Field(ge=0)]
+    batch_size: Count
+    max_epochs: Count
+    patience: Count
+    device: str
+
+    @model_validator(mode="after")
+    def _network_has_it(self) -> Self:
+        """Refuse what the network would ignore."""
+        if self.system == "body-mlp" and (self.keys != "body" or self.label_count):
+            raise ValueError("body-mlp reads the body vector alone: it takes keys body and no label_count")
+        if self.system != "body-mlp" and len(self.hidden) != 1:
+            raise ValueError(f"hidden: {self.system} has one width, not {len(self.hidden)}")
+        return self
+
+
+class TagsSeq2seq(TagSystem):
+    """14: an encoder-decoder that writes the tags as text."""
+
+    needs = ("01-questions", "03-tag-centroids")
+    products = ("history.csv", "predictions/*.npz", "figures/seq2seq-course.png")
+
+    name: SystemName
+    checkpoint: str  # "minilm" (both halves start from the encoder's weights), a hub id such as "t5-small", or a folder
+    input_tokens: Count
+    output_tokens: Count
+    learning_rate: float
+    label_smoothing: Fraction
+    batch_size: Count  # of one step on the device
+    effective_batch_size: Count  # after gradient accumulation
+    max_steps: Count
+    evaluate_every: Count  # steps
+    evaluation_rows: Count  # validation questions in the course's F1; the final predictions use all
+    beams: Count
+    device: str
+
+    @model_validator(mode="after")
+    def _whole_numbers(self) -> Self:
+        """Refuse a last batch or a last evaluation that would be cut short."""
+        pairs = (("effective_batch_size", "batch_size"), ("max_steps", "evaluate_every"))
+        for whole, part in pairs:
+            if getattr(self, whole) % getattr(self, part):
+                raise ValueError(f"{whole} must be a multiple of {part}")
+        return self
+
+
+class ScoreSystem(Parameters):
+    """What the notebooks that fit score systems share."""
+
+    needs = ("01-questions", "02-embeddings")
+
+    strata: Strata  # train, choose and test within these alone; None: all questions
+    seeds: Seeds
+
+
+class Boosting(ScoreSystem):
+    """Of gradient-boosted trees on a few hundred features."""
+
+    rounds: Count
+    patience: Count  # rounds without a better validation loss before the end
+    max_depth: Count
+    learning_rate: float
+    min_child_weight: float
+    subsample: Fraction
+    colsample_bytree: Fraction
+
+
+class ScoresTraditional(Boosting):
+    """21: regressors on words, and boosted trees; every penalty in `alphas` is tried on validation rows."""
+
+    needs = ("01-questions",)
+    products = (
+        "history.csv",
+        "predictions/mean*.npz",
+        "predictions/*-ridge.npz",
+        "predictions/log-*.npz",
+        "predictions/boosting.npz",
+        "tables/*-importance.csv",
+    )
+
+    max_features: Count
+    components: Count
+    alphas: tuple[float, ...]  # of the squared weights, as in ridge regression
+
+
+class ScoresNeural(ScoreSystem):
+    """22: one network for scores and its training."""
+
+    products = ("history.csv", "predictions/*.npz")
+
+    name: SystemName
+    system: Literal["title-mlp", "body-mlp", "dsf-mhsa", "dsf-crossattn"]
+    target: Literal["raw", "signed-log", "median"]  # published: raw, by squared error; the median by absolute error
+    keys: Literal["body", "body_chunks", "body_tokens"]  # what is attended to; published: the one body vector
     hidden: tuple[Count, ...]
     dropout: Fraction
     learning_rate: float
     weight_decay: float
+    schedule: Literal["constant", "plateau", "onecycle"]
     batch_size: Count
     max_epochs: Count
-    patience: Count
-    seeds: Seeds
+    patience: Count | None  # epochs without a better validation loss before the end; None: all, and the last is kept
     device: str
 
+    @model_validator(mode="after")
+    def _network_has_it(self) -> Self:
+        """Refuse what the network would ignore."""
+        single = self.system in ("title-mlp", "body-mlp")
+        if single and self.keys != "body":
+            raise ValueError(f"{self.system} reads one vector a question: it takes keys body")
+        if not single and len(self.hidden) != 1:
+            raise ValueError(f"hidden: {self.system} has one width, not {len(self.hidden)}")
+        return self
 
-class ScoresTraditional(Parameters):
-    """21: text regressors; every penalty in `alphas` is tried on validation rows."""
 
-    needs = ("01-questions",)
-    products = ("predictions/mean.npz", "predictions/tfidf-svd-ridge.npz")
+class ScoresBeyond(Boosting):
+    """23: boosted trees on vectors and features, apart from age and stratum; intervals, two parts, classes."""
 
-    max_features: Count
-    components: Count
-    alphas: tuple[float, ...]
-    seeds: Seeds
+    products = (
+        "history.csv",
+        "predictions/controls.npz",
+        "predictions/xgboost*.npz",
+        "predictions/quantile.npz",
+        "predictions/two-part.npz",
+        "predictions/ordinal.npz",
+        "extra/*.npz",
+        "figures/*-interval-coverage.png",
+    )
 
 
 class Comparison(Parameters):
@@ -112,23 +278,30 @@ class Comparison(Parameters):
 class TagsComparison(Comparison):
     """19: all tag systems of the profile on the same test rows."""
 
-    needs = ("01-questions", "03-tag-centroids", "1[1-4]-*")
+    needs = ("01-questions", "02-embeddings", "03-tag-centroids", "1[1-4]-*")
     products = ("tables/tags-summary.csv", "figures/tags-per-label.png")
 
 
 class ScoresComparison(Comparison):
-    """29: all score systems of the profile on the same test rows."""
+    """29: all score systems of the profile that were trained on the same strata, on the same test rows."""
 
-    needs = ("01-questions", "2[1-2]-*")
-    products = ("tables/scores-summary.csv", "figures/scores-predicted-actual.png")
+    needs = ("01-questions", "2[1-3]-*")
+    products = ("tables/*-summary.csv", "figures/*-systems.png")
+
+    strata: Strata  # of the systems that are compared
 
 
 NOTEBOOKS: dict[str, type[Parameters]] = {
     "01-questions": Questions,
     "02-embeddings": Embeddings,
     "03-tag-centroids": TagCentroids,
+    "11-tags-baselines": TagsBaselines,
+    "12-tags-xgboost": TagsXGBoost,
     "13-tags-neural": TagsNeural,
+    "14-tags-seq2seq": TagsSeq2seq,
     "19-tags-comparison": TagsComparison,
     "21-scores-traditional": ScoresTraditional,
+    "22-scores-neural": ScoresNeural,
+    "23-scores-beyond": ScoresBeyond,
     "29-scores-comparison": ScoresComparison,
 }

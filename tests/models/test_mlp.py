@@ -17,3 +17,9 @@ def test_a_logit_per_label_whatever_the_depth(hidden):
     model = BodyMLP(inputs=6, hidden=hidden, outputs=3, dropout=0.1)
     assert model(torch.zeros(5, 6)).shape == (5, 3)
     assert BodyMLP(**model.arguments).arguments == model.arguments
+
+
+def test_manifold_mixup_mixes_the_hidden_layers():
+    model = BodyMLP(inputs=6, hidden=(8, 4), outputs=3, dropout=0.1)
+    assert model.mixing_points() == ((model.body[1],), (model.body[4],))
+    assert BodyMLP(inputs=6, hidden=(), outputs=3, dropout=0.1).mixing_points() == ()

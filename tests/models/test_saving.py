@@ -3,8 +3,10 @@ import json
 import pytest
 import torch
 
+from stackstudy.models.dsf import DSFMHSA, DSFCrossAttention
 from stackstudy.models.mlp import BodyMLP
-from stackstudy.models.saving import SavedModel, load_model, save_model
+from stackstudy.models.saving import CLASSES, SavedModel, load_model, save_model
+from stackstudy.models.sequence import SequenceDSF
 
 
 @pytest.fixture
@@ -21,6 +23,24 @@ def test_a_loaded_model_predicts_the_same(tmp_path, saved):
         assert torch.equal(loaded.models[seed](body), saved.models[seed](body))
     for name in ("thresholds", "streams", "labels", "encoder"):
         assert getattr(loaded, name) == getattr(saved, name)
+
+
+FUSIONS = (DSFMHSA, DSFCrossAttention, SequenceDSF)
+
+
+def test_all_networks_are_known():
+    assert set(CLASSES.values()) == {BodyMLP, *FUSIONS}
+
+
+@pytest.mark.parametrize("fusion", FUSIONS)
+def test_a_loaded_fusion_predicts_the_same(tmp_path, fusion):
+    title, body, mask = torch.randn(4, 6), torch.randn(4, 3, 6), torch.ones(4, 3, dtype=torch.bool)
+    model = fusion(inputs=6, hidden=16, outputs=2, dropout=0.4, heads=4)
+    model(title, body, mask)  # in training, so that batch statistics are not those of a new network
+    streams = ("title", "body_chunks")
+    save_model(SavedModel({3: model}, {3: 0.5}, streams, ("python", "java"), "minilm"), tmp_path / "model")
+    loaded = load_model(tmp_path / "model").models[3]
+    assert torch.equal(loaded(title, body, mask), model.eval()(title, body, mask))
 
 
 def test_no_pickle_and_nothing_left_of_an_earlier_model(tmp_path, saved):

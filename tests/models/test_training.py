@@ -6,16 +6,26 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from stackstudy.models import training
+from stackstudy.models.course import Metric
+from stackstudy.models.mixup import Mixup
 from stackstudy.models.mlp import BodyMLP
-from stackstudy.models.training import Data, Metric, Options, predict, train
+from stackstudy.models.training import Data, Options, predict, train
+from stackstudy.runs import progress
 
 OPTIONS = Options(learning_rate=0.01, weight_decay=0.01, batch_size=32, max_epochs=6, patience=6)
+MIXUP = Mixup("input", alpha=0.4, epochs=3, late_dropout=0.1)
+VARIANTS = {
+    "plain": OPTIONS,
+    "onecycle": replace(OPTIONS, schedule="onecycle", gradient_clip=0.5),
+    "plateau": replace(OPTIONS, schedule="plateau"),
+    "input mixup": replace(OPTIONS, mixup=MIXUP),
+    "manifold mixup": replace(OPTIONS, mixup=replace(MIXUP, kind="manifold")),
+}
 ACCURACY = Metric("accuracy", lambda outputs, targets: ((outputs > 0) == targets).mean(), "max")
 
 
@@ -57,6 +67,11 @@ def test_the_seed_decides_the_result(tmp_path):
     assert first != other
 
 
+def stagnant() -> Metric:
+    """A metric under which the first epoch stays the best one."""
+    return Metric("stagnant", lambda outputs, targets: 1.0, "max")
+
+
 class Killed(BaseException):
     """Stands for the end of a process: nothing in the program catches it."""
 
@@ -66,19 +81,21 @@ def kill_after(epoch: int, monkeypatch) -> None:
         if done == epoch:
             raise Killed
 
-    monkeypatch.setattr(training.progress, "report", report)
+    monkeypatch.setattr(progress, "report", report)
 
 
-@pytest.mark.parametrize("epoch", [1, 4, 6])
-def test_a_killed_and_resumed_training_ends_with_the_same_bytes(tmp_path, monkeypatch, epoch):
-    undisturbed = run(tmp_path / "undisturbed")
+@pytest.mark.parametrize("epoch", [1, 3, 4, 6])
+@pytest.mark.parametrize("options", VARIANTS.values(), ids=VARIANTS)
+def test_a_killed_and_resumed_training_ends_with_the_same_bytes(tmp_path, monkeypatch, options, epoch):
+    metric = stagnant() if options.schedule == "plateau" else ACCURACY
+    undisturbed = run(tmp_path / "undisturbed", options=options, metric=metric)
     kill_after(epoch, monkeypatch)
     with pytest.raises(Killed):
-        run(tmp_path / "killed")
+        run(tmp_path / "killed", options=options, metric=metric)
     torch.rand(7)  # whatever drew random numbers in between
     epochs = []
-    monkeypatch.setattr(training.progress, "report", lambda stage, done, total, **values: epochs.append(done))
-    resumed = run(tmp_path / "killed")
+    monkeypatch.setattr(progress, "report", lambda stage, done, total, **values: epochs.append(done))
+    resumed = run(tmp_path / "killed", options=options, metric=metric)
     assert epochs == list(range(epoch + 1, 7))
     assert outputs(resumed) == outputs(undisturbed)
     assert resumed.history.equals(undisturbed.history)
@@ -92,7 +109,7 @@ import test_training as t
 def report(stage, done, total, **values):
     if done == 2:
         os.kill(os.getpid(), signal.SIGKILL)
-t.training.progress.report = report
+t.progress.report = report
 t.run(Path({folder!r}))
 """
 
@@ -123,6 +140,35 @@ def test_what_another_training_left_is_not_taken_up(tmp_path, monkeypatch, state
     assert (tmp_path / "a" / state).exists()
     other = replace(OPTIONS, learning_rate=0.003)
     assert outputs(run(tmp_path / "a", options=other)) == outputs(run(tmp_path / "b", options=other))
+
+
+def mark(
+    data: Data, loss: nn.Module, options: Options = OPTIONS, seed: int = 0, widths: tuple[int, ...] = (32,)
+) -> str:
+    torch.manual_seed(seed)
+    network = BodyMLP(8, widths, 3, 0.3)
+    return training._fingerprint(network, loss, data, ACCURACY, options, seed)
+
+
+def test_all_that_decides_the_result_tells_trainings_apart():
+    data, bce = planted(), nn.BCEWithLogitsLoss()
+    one_number, one_label = data.inputs[0].clone(), data.targets.clone()
+    one_number[101, 3] += 1e-6
+    one_label[101, 2] = 1 - one_label[101, 2]
+    marks = [
+        mark(data, bce),
+        mark(data, nn.BCEWithLogitsLoss(pos_weight=torch.tensor([1.0, 1.0, 2.0]))),
+        mark(data, nn.BCEWithLogitsLoss(pos_weight=torch.tensor([1.0, 2.0, 1.0]))),
+        mark(data, bce, seed=1),
+        mark(data, bce, widths=(16,)),
+        *(mark(data, bce, options) for options in VARIANTS.values() if options is not OPTIONS),
+        mark(data, bce, replace(OPTIONS, mixup=replace(MIXUP, late_dropout=0.2))),
+        mark(replace(data, inputs=(one_number,)), bce),
+        mark(replace(data, targets=one_label), bce),
+        mark(replace(data, train=data.train.flip(0)), bce),
+    ]
+    assert mark(planted(), bce) == marks[0]
+    assert len(set(marks)) == len(marks)
 
 
 def scripted(values: list[float], mode: str) -> Metric:
@@ -161,8 +207,78 @@ def test_it_says_nothing_of_its_own(tmp_path, capfd):
     assert [path.name for path in tmp_path.iterdir()] == ["finished.pt"]
 
 
-def test_half_precision_files_become_single_precision_on_cpu(tmp_path):
-    np.save(tmp_path / "x.npy", np.arange(6, dtype=np.float16).reshape(3, 2))
-    tensor = training.to_device(np.load(tmp_path / "x.npy", mmap_mode="r"), "cpu")
-    assert tensor.dtype == torch.float32
-    assert tensor.tolist() == [[0, 1], [2, 3], [4, 5]]
+def test_one_cycle_rises_for_three_tenths_of_the_steps_and_falls_to_nothing(tmp_path):
+    options = replace(OPTIONS, max_epochs=10, patience=10, schedule="onecycle")
+    rates = run(tmp_path, options=options).history["learning_rate"].to_list()
+    assert rates.index(max(rates)) == 2
+    assert rates[2] == pytest.approx(options.learning_rate, rel=0.01)
+    assert rates == [*sorted(rates[:3]), *sorted(rates[3:], reverse=True)]
+    assert rates[-1] < 1e-3 * options.learning_rate
+
+
+@pytest.mark.parametrize(("mode", "sign"), [("max", 1), ("min", -1)])
+def test_plateau_halves_the_rate_after_four_epochs_that_are_not_better(tmp_path, mode, sign):
+    values = [sign * value for value in (0.1, 0.3, 0.3, 0.2, 0.3, 0.3, 0.3, 0.4)]
+    options = replace(OPTIONS, max_epochs=8, patience=8, schedule="plateau")
+    rates = run(tmp_path, options=options, metric=scripted(values, mode)).history["learning_rate"].to_list()
+    assert rates == [0.01] * 6 + [0.005] * 2
+
+
+def test_gradients_are_clipped_to_their_norm(tmp_path, monkeypatch):
+    norms = []
+    step = torch.optim.AdamW.step
+
+    def measured(self, closure):
+        loss = step(self, closure)
+        norms.append(torch.stack([p.grad.norm() for p in self.param_groups[0]["params"]]).norm().item())
+        return loss
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", measured)
+    run(tmp_path / "free", options=replace(OPTIONS, max_epochs=1))
+    assert min(norms) > 0.05
+    norms.clear()
+    run(tmp_path / "clipped", options=replace(OPTIONS, max_epochs=1, gradient_clip=0.05))
+    assert norms == pytest.approx([0.05] * 7, rel=1e-3)
+
+
+def test_mixup_ends_and_late_dropout_begins(tmp_path, monkeypatch):
+    seen = []
+
+    def outputs(self, model, inputs, targets):
+        seen.append(("mixed", len(targets)))
+        return model(*inputs), targets
+
+    class Watched(BodyMLP):
+        def forward(self, body):
+            if self.training:
+                seen.append(self.body[2].p)
+            return super().forward(body)
+
+    monkeypatch.setattr(Mixup, "outputs", outputs)
+    options = replace(OPTIONS, batch_size=200, mixup=replace(MIXUP, epochs=2))
+    train(lambda: Watched(8, (32,), 3, 0.3), nn.BCEWithLogitsLoss(), planted(), ACCURACY, options, 0, tmp_path)
+    assert seen == [("mixed", 200), 0.3, ("mixed", 200), 0.3, 0.1, 0.1, 0.1, 0.1]
+
+
+class WithBatchNorm(nn.Sequential):
+    def __init__(self) -> None:
+        super().__init__(nn.Linear(8, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, 3))
+
+
+def test_a_last_batch_of_one_row_does_not_stop_batch_normalisation(tmp_path):
+    options = replace(OPTIONS, batch_size=199, max_epochs=2, schedule="onecycle")
+    trained = train(WithBatchNorm, nn.BCEWithLogitsLoss(), planted(), ACCURACY, options, 0, tmp_path)
+    assert trained.history["train_loss"].is_finite().all()
+
+
+@pytest.mark.parametrize("split", ["train", "validation"])
+def test_a_label_without_rows_is_never_predicted_and_stops_nothing(tmp_path, split):
+    data = planted()
+    targets = data.targets.clone()
+    targets[getattr(data, split), 1] = 0
+    options = replace(OPTIONS, max_epochs=15, patience=15)
+    trained = train(make, nn.BCEWithLogitsLoss(), replace(data, targets=targets), ACCURACY, options, 0, tmp_path)
+    logits = predict(trained.model, data.inputs, data.validation, 64)
+    assert trained.history["validation_accuracy"].is_finite().all()
+    if split == "train":
+        assert logits[:, 1].max() < logits[:, [0, 2]].max()

@@ -3,7 +3,7 @@ import polars as pl
 import pytest
 from scipy.sparse import csr_array
 
-from stackstudy.systems.data import TagData
+from stackstudy.systems.data import Data, TagData
 from stackstudy.tagspace.space import TagSpace
 
 LABELS = ("python", "java", "sql", "css", "git")
@@ -34,3 +34,19 @@ def data() -> TagData:
     )
     space = TagSpace(list(LABELS), np.eye(len(LABELS), DIMENSION, dtype=np.float32), pl.DataFrame(), csr_array(labels))
     return TagData(questions, {"body": body}, "toy", space=space)
+
+
+@pytest.fixture
+def asked(data: TagData) -> Data:
+    """The same questions as score systems read them: with tags, two samples, a time for most, and a title vector."""
+    random = np.random.default_rng(1)
+    moments = pl.datetime_range(
+        pl.datetime(2020, 1, 1), pl.datetime(2020, 12, 31), "17h", time_unit="us", eager=True
+    ).head(400)
+    questions = data.questions.with_columns(
+        tags=pl.Series([["a", "b"], ["a", "b"], ["c"], ["c"]] * 100),
+        stratum=pl.Series(["old", "new"] * 200),
+        created=pl.Series([None, *moments[1:]], dtype=pl.Datetime("us")),
+    )
+    title = (data.streams["body"] + 0.5 * random.normal(size=(400, DIMENSION))).astype(np.float16)
+    return Data(questions, {"title": title, **data.streams}, "toy")

@@ -1,16 +1,22 @@
 """A trained network on disk: safetensors per seed, and a ``model.json`` that says how to use it on new questions."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from stackstudy.models.dsf import DSFMHSA, DSFCrossAttention
 from stackstudy.models.mlp import BodyMLP
+from stackstudy.models.sequence import SequenceDSF
 from stackstudy.paths import replacing
 
-CLASSES: dict[str, type[nn.Module]] = {"BodyMLP": BodyMLP}  # each keeps its constructor's arguments as `.arguments`
+# Each keeps its constructor's arguments as `.arguments`.
+CLASSES: dict[str, type[nn.Module]] = {
+    each.__name__: each for each in (BodyMLP, DSFMHSA, DSFCrossAttention, SequenceDSF)
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,10 +24,11 @@ class SavedModel:
     """The networks of one system, one per seed, and what they take and give."""
 
     models: dict[int, nn.Module]  # by seed, all of one class and size
-    thresholds: dict[int, float]  # by seed; a label is predicted where its probability reaches it
+    thresholds: dict[int, float]  # by seed; a label is predicted where its probability reaches it; none for scores
     streams: tuple[str, ...]  # embedding streams, in the order of the inputs
     labels: tuple[str, ...]  # names of the outputs
     encoder: str
+    target: dict[str, Any] = field(default_factory=dict)  # of scores: the fields of their `ScoreTarget`
 
 
 def save_model(saved: SavedModel, folder: Path) -> None:
@@ -49,8 +56,9 @@ def load_model(folder: Path) -> SavedModel:
     for seed in about["seeds"]:
         models[seed] = CLASSES[about["class"]](**about["arguments"]).eval()
         models[seed].load_state_dict(load_file(path.parent / f"seed-{seed}.safetensors"))
-    thresholds = dict(zip(about["seeds"], about["thresholds"], strict=True))
-    return SavedModel(models, thresholds, tuple(about["streams"]), tuple(about["labels"]), about["encoder"])
+    thresholds = dict(zip(about["seeds"], about["thresholds"], strict=False))
+    streams, labels = tuple(about["streams"]), tuple(about["labels"])
+    return SavedModel(models, thresholds, streams, labels, about["encoder"], about.get("target", {}))
 
 
 def _description(saved: SavedModel) -> dict[str, object]:
@@ -59,8 +67,9 @@ def _description(saved: SavedModel) -> dict[str, object]:
         "class": type(first).__name__,
         "arguments": first.arguments,
         "seeds": list(saved.models),
-        "thresholds": [saved.thresholds[seed] for seed in saved.models],
+        "thresholds": [saved.thresholds[seed] for seed in saved.models if saved.thresholds],
         "streams": saved.streams,
         "labels": saved.labels,
         "encoder": saved.encoder,
+        "target": saved.target,
     }

@@ -6,22 +6,28 @@ order of the rows and every random draw of an epoch follow from seed and epoch a
 
 import hashlib
 import logging
-import math
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import OneCycleLR, ReduceLROnPlateau
 
-from stackstudy.paths import replacing
-from stackstudy.runs import progress
+from stackstudy.models.batches import Input, cut, gather
+from stackstudy.models.course import Course, Metric
+from stackstudy.models.mixup import Mixup, set_dropout
+
+WARM_UP = 0.3  # share of a one-cycle schedule in which the learning rate rises
+# The study does not say which plateau it used: half the learning rate after 3 epochs without a better metric.
+PLATEAU_FACTOR, PLATEAU_EPOCHS = 0.5, 3
 
 
 @dataclass(frozen=True)
@@ -32,26 +38,31 @@ class Options:
     weight_decay: float
     batch_size: int
     max_epochs: int
-    patience: int  # epochs without a better validation metric before the end
+    patience: int | None  # epochs without a better validation metric before the end; None: all, and the last counts
+    schedule: Literal["constant", "plateau", "onecycle"] = "constant"
+    gradient_clip: float | None = None  # largest norm of all gradients together
+    mixup: Mixup | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Data:
     """Inputs and targets of all questions, and the rows to learn from and to choose the epoch on."""
 
-    inputs: tuple[Tensor, ...]  # each (n, ...), handed to the network in this order
+    inputs: tuple[Input, ...]  # of n questions, handed to the network in this order
     targets: Tensor  # (n, ...)
     train: Tensor  # int64 (r,)
     validation: Tensor  # int64 (v,)
 
-
-@dataclass(frozen=True)
-class Metric:
-    """What decides on the epoch: a function of the network's outputs and the targets on the validation rows."""
-
-    name: str
-    of: Callable[[np.ndarray, np.ndarray], float]
-    mode: str  # "max" or "min"
+    @cached_property
+    def mark(self) -> str:
+        """Return a hash of it all; of what is mapped into memory, of its shape and 64 rows."""
+        mark = hashlib.sha256()
+        for each in (*self.inputs, self.targets, self.train, self.validation):
+            for tensor in [each] if isinstance(each, Tensor) else each.content():
+                mark.update(repr((tensor.shape, tensor.dtype, tensor.device.type)).encode())
+                for part in tensor.split(1 << 16):  # so that a copy from the device stays small
+                    mark.update(part.contiguous().cpu().numpy())
+        return mark.hexdigest()
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,12 +71,6 @@ class Trained:
 
     model: nn.Module
     history: pl.DataFrame
-
-
-def to_device(array: np.ndarray, device: str) -> Tensor:
-    """Return `array` (n, ...), often a float16 memmap, as a tensor on the device: half on cuda, else float32."""
-    dtype = torch.float16 if device.startswith("cuda") else torch.float32
-    return torch.from_numpy(np.array(array)).to(device=device, dtype=dtype)
 
 
 def train(
@@ -77,7 +82,7 @@ def train(
     seed: int,
     folder: Path,
 ) -> Trained:
-    """Train the network that `make` returns and give it back with the weights of its best epoch.
+    """Train the network that `make` returns and give it back with the weights of its best epoch, as `options` have it.
 
     `loss` takes outputs and targets of a batch. `folder` keeps the state of the last epoch until the training is over,
     then its result, so that the same call goes on after a kill and does nothing when all is done; a call with other
@@ -86,33 +91,35 @@ def train(
     torch.manual_seed(seed)
     model = make()
     mark = _fingerprint(model, loss, data, metric, options, seed)
-    course = _Course(metric, options, seed, folder, mark)
+    course = Course(metric, options.max_epochs, options.patience, seed, folder, mark)
     if not course.resume().over:
-        _fit(_Training(model, loss, data, course), course)
+        _fit(_Training(model, loss, data, options, course), course)
         course.finish()
     model.load_state_dict(course.best)
     return Trained(model.eval(), pl.DataFrame(course.history))
 
 
 @torch.inference_mode()
-def predict(model: nn.Module, inputs: tuple[Tensor, ...], rows: Tensor, batch_size: int) -> np.ndarray:
+def predict(model: nn.Module, inputs: tuple[Input, ...], rows: Tensor, batch_size: int) -> np.ndarray:
     """Return the network's outputs for `rows` (r,) of `inputs`: float32 (r, ...)."""
-    device = inputs[0].device
-    model = model.to(device).eval()
-    with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-        outputs = [model(*(each[batch] for each in inputs)) for batch in rows.split(batch_size)]
+    model = model.to(rows.device).eval()
+    with torch.autocast(rows.device.type, torch.bfloat16, enabled=rows.device.type == "cuda"):
+        outputs = [model(*gather(inputs, batch)) for batch in rows.split(batch_size)]
     return torch.cat(outputs).float().cpu().numpy()
 
 
 class _Training(LightningModule):
     """Loss, optimiser and validation, as Lightning wants them."""
 
-    def __init__(self, model: nn.Module, loss: nn.Module, data: Data, course: "_Course") -> None:
+    def __init__(self, model: nn.Module, loss: nn.Module, data: Data, options: Options, course: Course) -> None:
         super().__init__()
-        self.model, self.loss, self.data, self.course, self.options = model, loss, data, course, course.options
+        self.model, self.loss, self.data, self.options, self.course = model, loss, data, options, course
         self.train_losses: list[Tensor] = []
         self.outputs: list[Tensor] = []
         self.found: dict[str, float] = {}  # losses and metric of the last epoch
+        self.rate = options.learning_rate  # of this batch
+        self.mixup: Mixup | None = None  # of this epoch
+        self.plateau: ReduceLROnPlateau | None = None
 
     def train_dataloader(self) -> "_Batches":
         return _Batches(self.data.train, self.options.batch_size, self._shuffled)
@@ -120,22 +127,50 @@ class _Training(LightningModule):
     def val_dataloader(self) -> "_Batches":
         return _Batches(self.data.validation, self.options.batch_size, lambda rows: rows)
 
-    def configure_optimizers(self) -> torch.optim.Optimizer:
+    def configure_optimizers(self) -> dict[str, Any]:
         options = self.options
-        return torch.optim.AdamW(self.model.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay)
+        rates = {"lr": options.learning_rate, "weight_decay": options.weight_decay}
+        optimizer = torch.optim.AdamW(self.model.parameters(), **rates, fused=True)
+        if options.schedule == "onecycle":
+            steps = options.max_epochs * len(self.train_dataloader())
+            schedule = OneCycleLR(optimizer, options.learning_rate, total_steps=steps, pct_start=WARM_UP)
+            return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        if options.schedule == "plateau":
+            # Not handed to Lightning, which would step it after the checkpoint of the epoch is written.
+            settings = {"factor": PLATEAU_FACTOR, "patience": PLATEAU_EPOCHS, "threshold": 0.0}
+            self.plateau = ReduceLROnPlateau(optimizer, self.course.mode, **settings)
+            for value in self.course.values():  # after a resume: it remembers what the epochs before have shown
+                self.plateau.step(value)
+        return {"optimizer": optimizer}
+
+    def configure_gradient_clipping(self, *_: Any, **__: Any) -> None:
+        if self.options.gradient_clip is not None:  # here, since Lightning refuses to clip for a fused optimiser
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.options.gradient_clip)
+
+    def adapt(self, value: float) -> None:
+        """Let the schedule answer to the validation metric of an epoch, before its checkpoint is written."""
+        if self.plateau:
+            self.plateau.step(value)
 
     def on_train_batch_start(self, _: Tensor, number: int) -> None:
+        self.rate = self.trainer.optimizers[0].param_groups[0]["lr"]
         if number == 0:  # not on_train_epoch_start, which Lightning leaves out in the first epoch after a resume
             torch.manual_seed(self._epoch_seed())
             self.train_losses.clear()
+            self._begin_phase()
 
     def training_step(self, rows: Tensor, _: int) -> Tensor:
-        loss = self.loss(self._outputs(rows), self.data.targets[rows])
+        inputs, targets = gather(self.data.inputs, rows), self.data.targets[rows]
+        if self.mixup:
+            outputs, targets = self.mixup.outputs(self.model, inputs, targets)
+        else:
+            outputs = self.model(*inputs)
+        loss = self.loss(outputs, targets)
         self.train_losses.append(loss.detach() * len(rows))
         return loss
 
     def validation_step(self, rows: Tensor, _: int) -> None:
-        self.outputs.append(self._outputs(rows).float())
+        self.outputs.append(self.model(*gather(self.data.inputs, rows)).float())
 
     def on_validation_epoch_end(self) -> None:
         outputs, targets = torch.cat(self.outputs), self.data.targets[self.data.validation]
@@ -147,8 +182,12 @@ class _Training(LightningModule):
             f"validation_{metric.name}": float(metric.of(outputs.cpu().numpy(), targets.cpu().numpy())),
         }
 
-    def _outputs(self, rows: Tensor) -> Tensor:
-        return self.model(*(each[rows] for each in self.data.inputs))
+    def _begin_phase(self) -> None:
+        """Have mixup in the first epochs, and another dropout after them."""
+        mixup = self.options.mixup
+        self.mixup = mixup if mixup and len(self.course.history) < mixup.epochs else None
+        if mixup and not self.mixup:
+            set_dropout(self.model, mixup.late_dropout)
 
     def _shuffled(self, rows: Tensor) -> Tensor:
         # On the CPU, so that the order is the same on every device.
@@ -170,69 +209,13 @@ class _Batches:
     order: Callable[[Tensor], Tensor]
 
     def __len__(self) -> int:
-        return -(-len(self.rows) // self.size)
+        return len(cut(self.rows, self.size))
 
     def __iter__(self) -> Iterator[Tensor]:
-        return iter(self.order(self.rows).split(self.size))
+        return iter(cut(self.order(self.rows), self.size))
 
 
-class _Course(Callback):
-    """History and best weights of a training; writes all that a resume needs after each epoch and says when to stop."""
-
-    def __init__(self, metric: Metric, options: Options, seed: int, folder: Path, mark: str) -> None:
-        self.metric, self.options, self.seed, self.mark = metric, options, seed, mark
-        self.last, self.finished = folder / "last.ckpt", folder / "finished.pt"
-        self.history: list[dict[str, float]] = []
-        self.best: dict[str, Tensor] = {}
-        self.best_epoch = 0
-
-    @property
-    def over(self) -> bool:
-        """Tell whether the last epoch was the last one, or the best one lies too far back."""
-        epoch = len(self.history)
-        return epoch >= self.options.max_epochs or epoch - self.best_epoch >= self.options.patience
-
-    def resume(self) -> "_Course":
-        """Take up what an earlier call with the same data and settings left; remove what another one left."""
-        for path in (self.finished, self.last):
-            state = torch.load(path, map_location="cpu", weights_only=True) if path.exists() else None
-            if state and (mine := state["callbacks"][self.state_key])["mark"] == self.mark:
-                self.load_state_dict(mine)
-                break
-            path.unlink(missing_ok=True)
-        return self
-
-    def finish(self) -> None:
-        """Keep the result instead of the state of the optimiser, which is three times as large."""
-        with replacing(self.finished) as fresh:
-            torch.save({"callbacks": {self.state_key: self.state_dict()}}, fresh)
-        self.last.unlink()
-
-    def state_dict(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in ("mark", "history", "best", "best_epoch")}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.history, self.best, self.best_epoch = state["history"], state["best"], state["best_epoch"]
-
-    def on_train_epoch_end(self, trainer: Trainer, training: _Training) -> None:
-        found, epoch = training.found, len(self.history) + 1
-        if not all(map(math.isfinite, found.values())):
-            raise ValueError(f"training diverged in epoch {epoch} ({found}): lower the learning rate")
-        self.history.append({"epoch": epoch, **found, "learning_rate": trainer.optimizers[0].param_groups[0]["lr"]})
-        if self._is_best(epoch):
-            self.best_epoch = epoch
-            self.best = {name: value.detach().cpu().clone() for name, value in training.model.state_dict().items()}
-        trainer.should_stop = self.over
-        with replacing(self.last) as fresh:
-            trainer.save_checkpoint(fresh)
-        progress.report(f"training, seed {self.seed}", epoch, self.options.max_epochs, **found)
-
-    def _is_best(self, epoch: int) -> bool:
-        values = [row[f"validation_{self.metric.name}"] for row in self.history]
-        return values.index(max(values) if self.metric.mode == "max" else min(values)) == epoch - 1
-
-
-def _fit(training: _Training, course: _Course) -> None:
+def _fit(training: _Training, course: Course) -> None:
     device = training.data.targets.device.type
     with _quiet():
         trainer = Trainer(
@@ -267,11 +250,9 @@ def _quiet() -> Iterator[None]:
 
 
 def _fingerprint(model: nn.Module, loss: nn.Module, data: Data, metric: Metric, options: Options, seed: int) -> str:
-    """Return a hash of all that decides the result; of the large arrays, shape and 64 rows."""
-    mark = hashlib.sha256(repr((model, loss, metric.name, metric.mode, options, seed)).encode())
-    for tensor in (*data.inputs, data.targets):
-        some = tensor[:: -(-len(tensor) // 64)]
-        mark.update(repr((tensor.shape, tensor.dtype, tensor.device.type)).encode() + some.cpu().numpy().tobytes())
-    for rows in (data.train, data.validation):
-        mark.update(rows.cpu().numpy().tobytes())
+    """Return a hash of all that decides the result: the network and its first weights, the loss, data and settings."""
+    about = (model, loss, metric.name, metric.mode, options, seed, data.mark)
+    mark = hashlib.sha256(repr(about).encode())
+    for name, value in (model.state_dict() | loss.state_dict(prefix="loss.")).items():
+        mark.update(name.encode() + value.cpu().contiguous().numpy().tobytes())
     return mark.hexdigest()

@@ -35,7 +35,7 @@ def describe_environment(wall_seconds: float) -> dict[str, Any]:
         "processor": _processor(),
         "threads": int(os.environ.get("OMP_NUM_THREADS") or available_cores()),
         "wall_seconds": round(wall_seconds, 2),
-        "peak_memory_mb": round(_peak_memory_mb()),
+        "peak_memory_mb": round(peak_memory_mb()),
         **_gpu(),
     }
 
@@ -43,6 +43,12 @@ def describe_environment(wall_seconds: float) -> dict[str, Any]:
 def available_cores() -> int:
     """Return how many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def peak_memory_mb() -> float:
+    """Return the largest memory that this process has had so far, in MB."""
+    unit = 1 if sys.platform == "darwin" else 1024  # getrusage(2): bytes there, kilobytes elsewhere
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
 
 
 def _git(*arguments: str) -> str | None:
@@ -64,11 +70,6 @@ def _processor() -> str:
     except OSError:
         names = []
     return names[0] if names else platform.processor() or platform.machine()
-
-
-def _peak_memory_mb() -> float:
-    unit = 1 if sys.platform == "darwin" else 1024  # getrusage(2): bytes there, kilobytes elsewhere
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
 
 
 def _gpu() -> dict[str, Any]:

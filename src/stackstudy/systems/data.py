@@ -4,8 +4,11 @@ A system is a function ``(data, parameters, folder) -> Fitted``. It fits on trai
 predicts validation and test rows once per seed, and writes what it needs to be used again under ``folder/model``.
 """
 
-from collections.abc import Mapping
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -14,7 +17,11 @@ import polars as pl
 from stackstudy.evaluation.predictions import Predictions, rows_of
 from stackstudy.params import Parameters
 from stackstudy.questions.schema import row_hash
+from stackstudy.runs.environment import peak_memory_mb
+from stackstudy.runs.products import save_json
 from stackstudy.tagspace.space import TagSpace
+
+CHUNKS = ("body_chunks", "body_chunks_offsets")  # the one stream that is not (n, ...)
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,6 +31,28 @@ class Data:
     questions: pl.DataFrame
     streams: Mapping[str, np.ndarray] = field(default_factory=dict)
     encoder: str = ""  # model id of the streams
+
+    def within(self, strata: Sequence[str] | None) -> "Data":
+        """Return the questions of some strata alone, with their streams; None: all. ValueError: no such stratum."""
+        if strata is None:
+            return self
+        known = self.questions["stratum"].drop_nulls().unique().sort().to_list()
+        if unknown := sorted(set(strata) - set(known)):
+            there = f"there are {', '.join(known)}" if known else "these questions have none"
+            raise ValueError(f"parameter strata: no question is of the stratum {unknown[0]}; {there}")
+        rows = np.flatnonzero(self.questions["stratum"].is_in(strata).fill_null(False).to_numpy())
+        streams = {name: self.stream(name)[rows] for name in self.streams if name not in CHUNKS}
+        if CHUNKS[0] in self.streams:
+            streams |= zip(CHUNKS, _lists(*(self.streams[name] for name in CHUNKS), rows), strict=True)
+        return Data(self.questions[rows], streams, self.encoder)
+
+    def scores(self) -> np.ndarray:
+        """Return the scores, float64 (n,). ValueError, naming the row: one is missing or infinite."""
+        scores = self.questions["score"].cast(pl.Float64).to_numpy()
+        if (wrong := np.flatnonzero(~np.isfinite(scores))).size:
+            found = f"{scores[wrong[0]]} ({wrong.size} such rows)"
+            raise ValueError(f"question table: row {wrong[0]}, column score: a finite number is needed, found {found}")
+        return scores
 
     def rows(self, *splits: str) -> np.ndarray:
         """Return the rows (int64, ascending) of one or more splits. ValueError: a split has none."""
@@ -56,6 +85,25 @@ class Fitted:
 
     predictions: Predictions
     history: pl.DataFrame  # how choices were made: a row per seed and epoch, or per seed and penalty
+    size: int  # numbers that one seed has learned
+
+
+def _lists(vectors: np.ndarray, offsets: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the lists of `rows` (r,) among lists that stand end to end, and their offsets (r + 1,)."""
+    starts, lengths = offsets[rows], np.diff(offsets)[rows]
+    ends = np.concatenate([[0], np.cumsum(lengths)])
+    return vectors[np.arange(ends[-1]) + np.repeat(starts - ends[:-1], lengths)], ends
+
+
+def fit(system: Callable[..., Fitted], data: Data, parameters: Parameters, folder: Path) -> Fitted:
+    """Call a system, and add what it cost to ``folder/cost.json``: size, seconds, peak memory of the process so far."""
+    since = time.monotonic()
+    fitted = system(data, parameters, folder)
+    cost = {"size": fitted.size, "seconds": time.monotonic() - since, "peak_memory_mb": peak_memory_mb()}
+    path = folder / "cost.json"
+    known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    save_json(known | {fitted.predictions.system: cost}, path)
+    return fitted
 
 
 def predictions_of(

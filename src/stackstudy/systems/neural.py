@@ -1,4 +1,4 @@
-"""Tag systems that are networks over embedding streams."""
+"""Tag systems that are networks over embedding streams: which network, loss and inputs the parameters ask for."""
 
 from collections.abc import Callable
 from functools import partial
@@ -8,66 +8,119 @@ import numpy as np
 import polars as pl
 import torch
 from scipy.special import expit
-from torch import nn
+from torch import Tensor, nn
 
 from stackstudy.devices import pick_device
+from stackstudy.embeddings.store import COMPANIONS
 from stackstudy.evaluation.tables import thresholds
 from stackstudy.evaluation.tags import choose_threshold, micro_f1_at
 from stackstudy.models import training
+from stackstudy.models.batches import Input, to_device
+from stackstudy.models.dsf import DSFMHSA, DSFCrossAttention
+from stackstudy.models.losses import AsymmetricLoss, FocalLoss, class_weights
+from stackstudy.models.mixup import Mixup
 from stackstudy.models.mlp import BodyMLP
 from stackstudy.models.saving import SavedModel, save_model
+from stackstudy.models.sequence import SequenceDSF
 from stackstudy.params import TagsNeural
 from stackstudy.systems.data import Fitted, TagData, predictions_of
+from stackstudy.systems.inputs import fusion_inputs, vectors_of
+
+FUSIONS = {"dsf-mhsa": DSFMHSA, "dsf-crossattn": DSFCrossAttention, "sequence-dsf": SequenceDSF}
+MOST_TAGS = 5  # of a question; the published label count is divided by it
 
 
-def body_mlp(data: TagData, parameters: TagsNeural, folder: Path) -> Fitted:
-    """Fit the published MLP: body vector -> hidden layers -> a sigmoid per label, binary cross-entropy."""
-    width, labels = data.stream("body").shape[1], len(data.space.names)
-    make = partial(BodyMLP, width, parameters.hidden, labels, parameters.dropout)
-    return _fit(data, parameters, folder, ("body",), make, nn.BCEWithLogitsLoss())
+def neural(data: TagData, parameters: TagsNeural, folder: Path) -> Fitted:
+    """Train a network per seed on embedding streams, and save them with their thresholds as ``folder/model``.
+
+    ValueError: a stream is missing, of another shape or has missing values.
+    """
+    tensors = _tensors(data, parameters)
+    make = _network(parameters, tensors.inputs[0].shape[1], len(data.space.names))
+    loss = _loss(parameters, tensors.targets[tensors.train])
+    rows = torch.from_numpy(data.rows("validation", "test")).to(tensors.targets.device)
+    models, histories, probabilities = {}, [], {}
+    for seed in parameters.seeds:
+        checkpoints = folder / "checkpoints" / f"seed-{seed}"
+        trained = training.train(make, loss, tensors, BEST_F1, _options(parameters), seed, checkpoints)
+        models[seed] = trained.model
+        histories.append(trained.history.select(pl.lit(seed).alias("seed"), pl.all()))
+        probabilities[seed] = expit(training.predict(trained.model, tensors.inputs, rows, parameters.batch_size))
+    predictions = predictions_of(parameters.name, "tags", data, parameters, probabilities)
+    cuts = dict(zip(parameters.seeds, thresholds(predictions, data.questions, data.space.labels), strict=True))
+    streams = tuple(name for name in streams_of(parameters) if name not in COMPANIONS)
+    save_model(SavedModel(models, cuts, streams, tuple(data.space.names), data.encoder), folder / "model")
+    size = sum(weight.numel() for weight in models[parameters.seeds[0]].parameters())
+    return Fitted(predictions, pl.concat(histories), size)
 
 
-def _fit(
-    data: TagData,
-    parameters: TagsNeural,
-    folder: Path,
-    streams: tuple[str, ...],
-    make: Callable[[], nn.Module],
-    loss: nn.Module,
-) -> Fitted:
-    """Train a network per seed on `streams`, and save them with their thresholds as ``folder/model``."""
-    tensors = _tensors(data, parameters, streams)
-    options = training.Options(
+def streams_of(parameters: TagsNeural) -> tuple[str, ...]:
+    """Return the arrays of the embedding store that a system reads."""
+    if parameters.system == "body-mlp":
+        return ("body",)
+    return ("title", parameters.keys, *(name for name, stream in COMPANIONS.items() if stream == parameters.keys))
+
+
+def _network(parameters: TagsNeural, inputs: int, outputs: int) -> Callable[[], nn.Module]:
+    if parameters.system == "body-mlp":
+        return partial(BodyMLP, inputs, parameters.hidden, outputs, parameters.dropout)
+    (width,) = parameters.hidden
+    fusion = FUSIONS[parameters.system]
+    return partial(fusion, inputs, width, outputs, parameters.dropout, label_count=parameters.label_count)
+
+
+def _loss(parameters: TagsNeural, targets: Tensor) -> nn.Module:
+    """Return the loss; `targets` (r, k) are those of the training rows."""
+    match parameters.loss:
+        case "bce":
+            return nn.BCEWithLogitsLoss()
+        case "bce-weighted":
+            return nn.BCEWithLogitsLoss(pos_weight=class_weights(targets))
+        case "asl":
+            return AsymmetricLoss(parameters.gamma_negative, parameters.gamma_positive)
+        case "focal":
+            return FocalLoss()
+        case "focal-smoothed":
+            return FocalLoss(smoothing=0.05)
+
+
+def _options(parameters: TagsNeural) -> training.Options:
+    mixup = None
+    if parameters.mixup != "none":
+        mixup = Mixup(parameters.mixup, parameters.mixup_alpha, parameters.mixup_epochs, parameters.late_dropout)
+    return training.Options(
         learning_rate=parameters.learning_rate,
         weight_decay=parameters.weight_decay,
         batch_size=parameters.batch_size,
         max_epochs=parameters.max_epochs,
         patience=parameters.patience,
+        schedule=parameters.schedule,
+        gradient_clip=parameters.gradient_clip,
+        mixup=mixup,
     )
-    rows = torch.from_numpy(data.rows("validation", "test")).to(tensors.targets.device)
-    models, histories, probabilities = {}, [], {}
-    for seed in parameters.seeds:
-        checkpoints = folder / "checkpoints" / f"seed-{seed}"
-        trained = training.train(make, loss, tensors, BEST_F1, options, seed, checkpoints)
-        models[seed] = trained.model
-        histories.append(trained.history.select(pl.lit(seed).alias("seed"), pl.all()))
-        probabilities[seed] = expit(training.predict(trained.model, tensors.inputs, rows, parameters.batch_size))
-    predictions = predictions_of(parameters.system, "tags", data, parameters, probabilities)
-    cuts = dict(zip(parameters.seeds, thresholds(predictions, data.questions, data.space.labels), strict=True))
-    save_model(SavedModel(models, cuts, streams, tuple(data.space.names), data.encoder), folder / "model")
-    return Fitted(predictions, pl.concat(histories))
 
 
-def _tensors(data: TagData, parameters: TagsNeural, streams: tuple[str, ...]) -> training.Data:
+def _tensors(data: TagData, parameters: TagsNeural) -> training.Data:
     device = pick_device(parameters.device)
     # The published study had one split: what it chose the epoch on is what it reported.
     validation = "test" if parameters.protocol == "published" else "validation"
     return training.Data(
-        inputs=tuple(training.to_device(data.stream(name), device) for name in streams),
+        inputs=_inputs(data, parameters, device),
         targets=torch.from_numpy(data.labels()).to(device, torch.float32),
         train=torch.from_numpy(data.rows("train")).to(device),
         validation=torch.from_numpy(data.rows(validation)).to(device),
     )
+
+
+def _inputs(data: TagData, parameters: TagsNeural, device: str) -> tuple[Input, ...]:
+    if parameters.system == "body-mlp":
+        return (to_device(vectors_of(data, "body"), device),)
+    title, pieces = fusion_inputs(data, parameters.keys, device)
+    if not parameters.label_count:
+        return title, pieces
+    # The published leak: it tells the network how many labels to give, of the test rows too.
+    counts = data.labels().sum(axis=1, keepdims=True) / MOST_TAGS
+    return title, pieces, torch.from_numpy(counts).to(device, torch.float32)
 
 
 def _best_f1(logits: np.ndarray, targets: np.ndarray) -> float:

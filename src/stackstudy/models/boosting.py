@@ -1,0 +1,101 @@
+"""Gradient-boosted trees on named features: one booster per seed, and their files (XGBoost's UBJSON, no pickle)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+import polars as pl
+import xgboost as xgb
+
+from stackstudy.models.files import read_model, write_model
+from stackstudy.paths import replacing
+from stackstudy.runs import progress
+
+
+@dataclass(frozen=True, eq=False)
+class Trees:
+    """Boosters that read the same features."""
+
+    features: tuple[str, ...]  # columns, in the order in which the boosters know them
+    boosters: dict[int, xgb.Booster]  # by seed
+
+    def predict(self, features: pl.DataFrame) -> dict[int, np.ndarray]:
+        """Return float32 (n,) or (n, outputs) by seed for a table with the columns `features`; null is unknown."""
+        rows = xgb.DMatrix(matrix_of(features.select(self.features)))
+        return {seed: booster.predict(rows) for seed, booster in self.boosters.items()}
+
+    def nodes(self) -> int:
+        """Return the nodes (splits and leaves) of the first booster."""
+        return sum(tree.count("\n") for tree in next(iter(self.boosters.values())).get_dump())
+
+    def save(self, folder: Path, about: Mapping[str, Any]) -> None:
+        """Write `folder` anew: ``model.json`` (with `about`), ``model.safetensors`` and ``seed-<s>.ubj``."""
+        about = {"class": type(self).__name__, "seeds": list(self.boosters), "features": self.features, **about}
+        with replacing(folder) as fresh:
+            fresh.mkdir()
+            write_model(fresh, about, {})
+            for seed, booster in self.boosters.items():
+                booster.save_model(fresh / f"seed-{seed}.ubj")
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read what `save` wrote. FileNotFoundError: there is no model."""
+        about, _ = read_model(folder)
+        boosters = {seed: xgb.Booster(model_file=Path(folder) / f"seed-{seed}.ubj") for seed in about["seeds"]}
+        return cls(tuple(about["features"]), boosters)
+
+
+class Rows(NamedTuple):
+    """Some questions as a booster sees them."""
+
+    features: np.ndarray  # float32 (r, f), NaN where unknown
+    targets: np.ndarray  # (r,) or (r, outputs)
+
+
+def boost(
+    train: Rows, validation: Rows, options: Mapping[str, Any], rounds: int, patience: int, seed: int, stage: str
+) -> tuple[xgb.Booster, pl.DataFrame]:
+    """Return a booster, cut after its round with the best validation loss, and its losses by seed and round.
+
+    `options` are XGBoost's; boosting ends after `patience` rounds without a better loss, `rounds` at most.
+    """
+    fit = xgb.QuantileDMatrix(train.features, train.targets)
+    choose = xgb.QuantileDMatrix(validation.features, validation.targets, ref=fit)
+    callbacks = [_Progress(stage, rounds), xgb.callback.EarlyStopping(rounds=patience, save_best=True)]
+    losses: dict[str, dict[str, list[float]]] = {}
+    booster = xgb.train(
+        dict(options) | {"tree_method": "hist", "seed": seed},
+        fit,
+        num_boost_round=rounds,
+        evals=[(fit, "train"), (choose, "validation")],
+        evals_result=losses,
+        callbacks=callbacks,
+        verbose_eval=False,
+    )
+    columns = {f"{split}_loss": next(iter(values.values())) for split, values in losses.items()}
+    count = len(columns["train_loss"])
+    return booster, pl.DataFrame({"seed": np.full(count, seed), "round": np.arange(1, count + 1), **columns})
+
+
+def matrix_of(features: pl.DataFrame) -> np.ndarray:
+    """Return a table of numbers as float32 (n, f), NaN for null."""
+    return features.cast(pl.Float32).fill_null(float("nan")).to_numpy()
+
+
+class _Progress(xgb.callback.TrainingCallback):
+    """Reports each round."""
+
+    def __init__(self, stage: str, rounds: int) -> None:
+        self.stage, self.rounds, self.done = stage, rounds, 0
+
+    def after_iteration(self, model: xgb.Booster, epoch: int, evals_log: dict[str, Any]) -> bool:
+        self.done = epoch + 1
+        (losses,) = evals_log["validation"].values()
+        progress.report(self.stage, self.done, self.rounds, validation_loss=losses[-1])
+        return False
+
+    def after_training(self, model: xgb.Booster) -> xgb.Booster:
+        progress.report(self.stage, self.done, self.done)
+        return model

@@ -1,0 +1,65 @@
+"""Embedding streams as what systems read: matrices, and for networks a title vector and the pieces of a body."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from stackstudy.models.batches import MappedPieces, RaggedPieces, to_device
+from stackstudy.systems.data import Data
+
+
+def vectors_of(data: Data, *streams: str) -> np.ndarray:
+    """Return the vectors of one or more streams side by side, float32 (n, sum of d).
+
+    ValueError, naming stream and row: a stream is missing, not one vector a question, or has missing values.
+    """
+    return np.hstack([_vectors(data, name) for name in streams])
+
+
+def fusion_inputs(data: Data, keys: str, device: str) -> tuple[Tensor, RaggedPieces | MappedPieces]:
+    """Return title vectors (n, d) and the pieces of bodies in the stream `keys`, which has one each if it is ``body``.
+
+    ValueError, naming the stream: it is missing, does not fit to the questions or the other, or has missing values.
+    """
+    title, pieces = to_device(vectors_of(data, "title"), device), _pieces(data, keys, device)
+    if pieces.dimension != title.shape[1]:
+        found = f"{pieces.dimension} numbers a vector, those of 'title' have {title.shape[1]}"
+        raise ValueError(f"embedding stream {keys!r} has {found}: embed both with one model")
+    return title, pieces
+
+
+def _vectors(data: Data, name: str) -> np.ndarray:
+    vectors = np.asarray(data.stream(name), dtype=np.float32)
+    if vectors.ndim != 2:
+        raise ValueError(f"embedding stream {name!r} has the shape {vectors.shape}: one vector a question is needed")
+    if (wrong := np.flatnonzero(~np.isfinite(vectors).all(axis=1))).size:
+        found = f"missing or infinite values in {wrong.size} rows, the first is row {wrong[0]}"
+        raise ValueError(f"embedding stream {name!r} has {found}: embed the questions again")
+    return vectors
+
+
+def _pieces(data: Data, keys: str, device: str) -> RaggedPieces | MappedPieces:
+    """Return the bodies as lists of pieces; those of the stream ``body`` have one piece each."""
+    try:
+        if keys == "body":
+            vectors, offsets = to_device(vectors_of(data, "body"), device), np.arange(len(data.questions) + 1)
+            return RaggedPieces(vectors, torch.from_numpy(offsets).to(device))
+        if keys == "body_tokens":
+            return MappedPieces(data.stream("body_tokens"), data.stream("body_tokens_mask"), device)
+        vectors, offsets = _chunks(data)
+        # As it is in the file, since a tensor of all chunks is large: a batch is converted when it is read.
+        return RaggedPieces(torch.from_numpy(vectors).to(device), torch.from_numpy(offsets).to(device))
+    except ValueError as error:
+        raise ValueError(f"{error} (embedding stream {keys!r}; notebook 02-embeddings makes it)") from error
+
+
+def _chunks(data: Data) -> tuple[np.ndarray, np.ndarray]:
+    """Return all chunks (total, d) and the offsets (n + 1,) of each body's."""
+    names = ("body_chunks", "body_chunks_offsets")
+    if missing := [name for name in names if name not in data.streams]:
+        raise ValueError(f"this system reads {missing[0]!r}; given are {sorted(data.streams)}")
+    vectors, offsets = (np.array(data.streams[name]) for name in names)
+    if vectors.ndim != 2 or offsets.shape != (len(data.questions) + 1,):
+        found = f"chunks {vectors.shape} with offsets {offsets.shape}"
+        raise ValueError(f"{found} are not those of {len(data.questions)} questions: embed these questions")
+    return vectors, offsets

@@ -1,0 +1,131 @@
+"""Score systems that are networks over embedding streams: which network, target and inputs the parameters ask for.
+
+The networks are those for tags, with one output. A target is standardised on the training rows while a network learns
+it, losses are in these units, and predictions and the validation RMSE are votes. The epoch is that of the lowest
+validation loss, which for squared error on raw scores is the lowest RMSE.
+"""
+
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import torch
+from torch import Tensor, nn
+
+from stackstudy.devices import pick_device
+from stackstudy.embeddings.store import COMPANIONS
+from stackstudy.models import training
+from stackstudy.models.batches import Input, to_device
+from stackstudy.models.course import Metric
+from stackstudy.models.dsf import DSFMHSA, DSFCrossAttention
+from stackstudy.models.mlp import BodyMLP
+from stackstudy.models.saving import SavedModel, save_model
+from stackstudy.models.targets import ScoreTarget
+from stackstudy.params import ScoresNeural
+from stackstudy.systems.data import Data, Fitted, predictions_of
+from stackstudy.systems.inputs import fusion_inputs, vectors_of
+
+SINGLE = {"title-mlp": "title", "body-mlp": "body"}  # networks that read one vector, and which
+FUSIONS = {"dsf-mhsa": DSFMHSA, "dsf-crossattn": DSFCrossAttention}
+MOST_TAGS = 5  # of a question; the published tag count is clipped at it and divided by it
+
+
+def neural_scores(data: Data, parameters: ScoresNeural, folder: Path) -> Fitted:
+    """Train a network per seed on embedding streams, and save them with their target as ``folder/model``.
+
+    A target that is constant on the training rows is predicted as it is. ValueError: a stream is missing, of another
+    shape or has missing values; a score is no number; there is only one training row.
+    """
+    target = _target(data, parameters)
+    tensors = _tensors(data, target, parameters)
+    make = _network(parameters, tensors.inputs[0].shape[1])
+    metric = _votes(target, data.scores()[data.rows("validation")])
+    rows = torch.from_numpy(data.rows("validation", "test")).to(tensors.targets.device)
+    models, histories, values = {}, [], {}
+    for seed in parameters.seeds:
+        checkpoints = folder / "checkpoints" / f"seed-{seed}"
+        trained = training.train(make, _loss(parameters), tensors, metric, _options(parameters), seed, checkpoints)
+        models[seed] = trained.model
+        histories.append(trained.history.select(pl.lit(seed).alias("seed"), pl.all()))
+        outputs = training.predict(trained.model, tensors.inputs, rows, parameters.batch_size)
+        values[seed] = target.scores(outputs[:, 0])
+    streams = tuple(name for name in streams_of(parameters) if name not in COMPANIONS)
+    save_model(SavedModel(models, {}, streams, ("score",), data.encoder, asdict(target)), folder / "model")
+    predictions = predictions_of(parameters.name, "scores", data, parameters, values)
+    size = sum(weight.numel() for weight in models[parameters.seeds[0]].parameters())
+    return Fitted(predictions, pl.concat(histories), size)
+
+
+def streams_of(parameters: ScoresNeural) -> tuple[str, ...]:
+    """Return the arrays of the embedding store that a system reads."""
+    if parameters.system in SINGLE:
+        return (SINGLE[parameters.system],)
+    return ("title", parameters.keys, *(name for name, stream in COMPANIONS.items() if stream == parameters.keys))
+
+
+def _target(data: Data, parameters: ScoresNeural) -> ScoreTarget:
+    train = data.scores()[data.rows("train")]
+    if train.size < 2:
+        raise ValueError("the question table has one train row: take more questions")
+    return ScoreTarget.of(train, log=parameters.target != "raw")
+
+
+def _network(parameters: ScoresNeural, inputs: int) -> Callable[[], nn.Module]:
+    if parameters.system in SINGLE:
+        return partial(BodyMLP, inputs, parameters.hidden, 1, parameters.dropout, activation="gelu")
+    (width,) = parameters.hidden
+    # The input that tag networks have for the number of labels takes the number of tags, which the asker supplies.
+    return partial(FUSIONS[parameters.system], inputs, width, 1, parameters.dropout, label_count=True)
+
+
+def _loss(parameters: ScoresNeural) -> nn.Module:
+    """Return the loss; the absolute error is twice the pinball loss of the median.
+
+    A median stays one on any rising scale, so it is learned on the signed log, which spares the network the tail.
+    """
+    return nn.L1Loss() if parameters.target == "median" else nn.MSELoss()
+
+
+def _votes(target: ScoreTarget, actual: np.ndarray) -> Metric:
+    """Return the RMSE on the `actual` validation scores (v,), in votes whatever the target is; it decides nothing."""
+
+    def rmse(outputs: np.ndarray, _targets: np.ndarray) -> float:
+        return float(np.sqrt(np.mean((target.scores(outputs[:, 0]) - actual) ** 2)))
+
+    return Metric("rmse", rmse, mode=None)
+
+
+def _options(parameters: ScoresNeural) -> training.Options:
+    return training.Options(
+        learning_rate=parameters.learning_rate,
+        weight_decay=parameters.weight_decay,
+        batch_size=parameters.batch_size,
+        max_epochs=parameters.max_epochs,
+        patience=parameters.patience,
+        schedule=parameters.schedule,
+    )
+
+
+def _tensors(data: Data, target: ScoreTarget, parameters: ScoresNeural) -> training.Data:
+    device = pick_device(parameters.device)
+    return training.Data(
+        inputs=_inputs(data, parameters, device),
+        targets=torch.from_numpy(target.learned(data.scores()))[:, None].to(device),
+        train=torch.from_numpy(data.rows("train")).to(device),
+        validation=torch.from_numpy(data.rows("validation")).to(device),
+    )
+
+
+def _inputs(data: Data, parameters: ScoresNeural, device: str) -> tuple[Input, ...]:
+    if parameters.system in SINGLE:
+        return (to_device(vectors_of(data, SINGLE[parameters.system]), device),)
+    return *fusion_inputs(data, parameters.keys, device), _tag_counts(data, device)
+
+
+def _tag_counts(data: Data, device: str) -> Tensor:
+    """Return the number of tags of each question, from 0 to 1: (n, 1)."""
+    counts = data.questions["tags"].list.len().clip(upper_bound=MOST_TAGS).to_numpy()
+    return to_device(counts[:, None] / MOST_TAGS, device)

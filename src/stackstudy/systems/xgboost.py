@@ -1,0 +1,132 @@
+"""Boosted trees on the body vector: one label a question as published, or all of its labels."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import polars as pl
+import xgboost as xgb
+from sklearn.utils.class_weight import compute_sample_weight
+
+from stackstudy.devices import pick_device
+from stackstudy.evaluation.single_label import single_label
+from stackstudy.evaluation.tables import thresholds
+from stackstudy.models.trees import TreeTagger, discriminant_scores
+from stackstudy.params import TagsXGBoost
+from stackstudy.runs import progress
+from stackstudy.systems.data import Fitted, TagData, predictions_of
+from stackstudy.systems.inputs import vectors_of
+
+SHARED = (
+    "max_depth",
+    "learning_rate",
+    "min_child_weight",
+    "colsample_bytree",
+    "colsample_bylevel",
+    "reg_alpha",
+    "reg_lambda",
+    "max_bin",
+)
+
+
+def xgboost(data: TagData, parameters: TagsXGBoost, folder: Path) -> Fitted:
+    """Fit boosted trees per seed on the body vectors, and save them as ``folder/model``.
+
+    Published: one softmax over the classes of `single_label`, balanced weights, all rounds; labels that are no class
+    have probability 0, so that all systems can be judged alike. Corrected: a logistic loss for every label, on the
+    discriminant scores of the vector. `device` is XGBoost's; it has no Metal, so "mps" computes on the processor.
+    ValueError: too few classes, missing values in the vectors.
+    """
+    vectors = vectors_of(data, "body")
+    task = (_published if parameters.protocol == "published" else _corrected)(data, parameters, vectors)
+    boosted = {seed: _boost(task, parameters, seed) for seed in parameters.seeds}
+    tagger = replace(task.tagger, boosters={seed: booster for seed, (booster, _) in boosted.items()})
+    values = tagger.predict(vectors[data.rows("validation", "test")])
+    predictions = predictions_of(parameters.name, "tags", data, parameters, values)
+    about = {"thresholds": thresholds(predictions, data.questions, data.space.labels), "streams": ["body"]}
+    tagger.save(folder / "model", about | {"labels": data.space.names, "encoder": data.encoder})
+    mapped = sum(array.size for array in tagger.features or ())
+    return Fitted(predictions, pl.concat([history for _, history in boosted.values()]), tagger.nodes() + mapped)
+
+
+class _Rows(NamedTuple):
+    features: np.ndarray  # float32 (r, f)
+    targets: np.ndarray  # classes (r,) or labels (r, c)
+    weights: np.ndarray | None = None  # (r,)
+
+
+class _Task(NamedTuple):
+    """What is to be learned, and the tagger that it gives once there are boosters."""
+
+    objective: dict[str, Any]
+    train: _Rows
+    validation: _Rows
+    tagger: TreeTagger
+
+
+def _published(data: TagData, parameters: TagsXGBoost, vectors: np.ndarray) -> _Task:
+    kept = single_label(data.questions, data.space, parameters.minimum_questions)
+    objective = {"objective": "multi:softprob", "num_class": kept.classes.size, "eval_metric": "mlogloss"}
+    train, validation = (kept.rows(data.questions, split) for split in ("train", "validation"))
+    weights = compute_sample_weight("balanced", kept.label[train])
+    tagger = TreeTagger({}, kept.classes, np.zeros(len(data.space.names), np.float32), None)
+    rows = _Rows(vectors[train], kept.label[train], weights), _Rows(vectors[validation], kept.label[validation])
+    return _Task(objective, *rows, tagger)
+
+
+def _corrected(data: TagData, parameters: TagsXGBoost, vectors: np.ndarray) -> _Task:
+    """Labels that all training questions have, or none, cannot be learned: they get that share as probability."""
+    train, validation = data.rows("train"), data.rows("validation")
+    labels = data.labels().astype(np.float32)
+    shares = labels[train].mean(axis=0)
+    columns = np.flatnonzero((shares > 0) & (shares < 1))
+    if not columns.size:
+        raise ValueError("every label is on all training questions or on none of them: there is nothing to learn")
+    targets = labels[:, columns]
+    scores, features = discriminant_scores(vectors[train], targets[train])
+    objective = {"objective": "binary:logistic", "eval_metric": "logloss"}
+    rows = _Rows(scores, targets[train]), _Rows(features(vectors[validation]), targets[validation])
+    return _Task(objective, *rows, TreeTagger({}, columns, shares, features))
+
+
+def _boost(task: _Task, parameters: TagsXGBoost, seed: int) -> tuple[xgb.Booster, pl.DataFrame]:
+    """Return the booster of a seed, cut after its best round where there is patience, and its losses by round."""
+    bins = {"max_bin": parameters.max_bin}
+    train = xgb.QuantileDMatrix(task.train.features, task.train.targets, weight=task.train.weights, **bins)
+    validation = xgb.QuantileDMatrix(task.validation.features, task.validation.targets, ref=train, **bins)
+    device = pick_device(parameters.device)
+    options = parameters.model_dump(include=set(SHARED)) | task.objective
+    options |= {"tree_method": "hist", "seed": seed, "device": "cpu" if device == "mps" else device}
+    callbacks: list[xgb.callback.TrainingCallback] = [_Progress(f"boosting, seed {seed}", parameters.rounds)]
+    if parameters.patience:
+        callbacks.append(xgb.callback.EarlyStopping(rounds=parameters.patience, save_best=True))
+    losses: dict[str, dict[str, list[float]]] = {}
+    evals = [(train, "train"), (validation, "validation")]
+    booster = xgb.train(
+        options, train, parameters.rounds, evals=evals, evals_result=losses, callbacks=callbacks, verbose_eval=False
+    )
+    return booster, _history(losses, task.objective["eval_metric"], seed)
+
+
+def _history(losses: dict[str, dict[str, list[float]]], metric: str, seed: int) -> pl.DataFrame:
+    columns = {f"{split}_loss": losses[split][metric] for split in ("train", "validation")}
+    rounds = len(columns["train_loss"])
+    return pl.DataFrame({"seed": np.full(rounds, seed), "round": np.arange(1, rounds + 1), **columns})
+
+
+class _Progress(xgb.callback.TrainingCallback):
+    """Reports each round."""
+
+    def __init__(self, stage: str, rounds: int) -> None:
+        self.stage, self.rounds, self.done = stage, rounds, 0
+
+    def after_iteration(self, model: xgb.Booster, epoch: int, evals_log: dict[str, Any]) -> bool:
+        (losses,) = evals_log["validation"].values()
+        progress.report(self.stage, epoch + 1, self.rounds, validation_loss=losses[-1])
+        self.done = epoch + 1
+        return False
+
+    def after_training(self, model: xgb.Booster) -> xgb.Booster:
+        progress.report(self.stage, self.done, self.done)
+        return model

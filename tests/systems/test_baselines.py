@@ -1,0 +1,143 @@
+import numpy as np
+import pytest
+from scipy.sparse import csr_array
+
+from stackstudy.evaluation.tables import tag_systems, thresholds
+from stackstudy.evaluation.tags import choose_threshold, micro_f1_at
+from stackstudy.models.files import read_model
+from stackstudy.models.linear import Logistic
+from stackstudy.models.neighbours import votes
+from stackstudy.models.text import TextRegressor
+from stackstudy.params import TagsBaselines
+from stackstudy.systems.baselines import BASELINES, chosen
+from stackstudy.systems.data import TagData
+from stackstudy.systems.inputs import vectors_of
+from stackstudy.systems.terms import texts_of
+from stackstudy.tagspace.space import TagSpace
+
+LEARNING = ("k-nearest", "linear-probe", "tfidf-logistic")
+SYSTEMS = ("majority", "zero-shot", *LEARNING)
+
+
+@pytest.fixture
+def questions(data) -> TagData:
+    """The shared questions with title vectors and with centroids that lie where their labels' questions do."""
+    title = (data.streams["body"] + np.random.default_rng(1).normal(size=(400, 16))).astype(np.float16)
+    body = data.streams["body"].astype(np.float64)
+    middles = np.stack([body[true].mean(axis=0) for true in data.labels().T]) - body.mean(axis=0)
+    centroids = (middles / np.linalg.norm(middles, axis=1, keepdims=True)).astype(np.float32)
+    space = TagSpace(data.space.names, centroids, data.space.tags, data.space.labels)
+    return TagData(data.questions, {"title": title, **data.streams}, "toy", space=space)
+
+
+def parameters(**changes) -> TagsBaselines:
+    fields = {"profile": "smoke", "experiment": "11-tags-baselines", "seeds": (3, 4), "neighbours": (3, 9)}
+    return TagsBaselines(**fields | {"inverse_penalties": (0.01, 1.0), "max_features": 500} | changes)
+
+
+def fit(system, data, folder, **changes):
+    return BASELINES[system](data, parameters(**changes), folder)
+
+
+def with_labels(data, labels) -> TagData:
+    space = TagSpace(data.space.names, data.space.centroids, data.space.tags, csr_array(labels))
+    return TagData(data.questions, data.streams, data.encoder, space=space)
+
+
+def test_what_learns_beats_what_does_not_and_everything_beats_the_majority(questions, tmp_path):
+    predictions = [fit(system, questions, tmp_path).predictions for system in SYSTEMS]
+    systems = tag_systems(predictions, questions.questions, questions.space.labels)
+    f1 = {name: seeds[0].point()["f1_micro"] for name, seeds in systems.items()}
+    assert f1["majority"] + 0.1 < f1["zero-shot"] < min(f1[name] for name in LEARNING)
+    assert f1["tfidf-logistic"] > 0.95  # the words of the labels are in the text
+    assert f1["linear-probe"] > 0.75
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_it_runs_for_the_first_seed_and_is_saved_with_labels_and_threshold(questions, tmp_path, system):
+    fitted = fit(system, questions, tmp_path)
+    predictions = fitted.predictions
+    assert (predictions.system, predictions.seeds.tolist()) == (system, [3])
+    assert predictions.values.shape == (1, len(questions.rows("validation", "test")), 5)
+    about, _ = read_model(tmp_path / "model" / system)
+    assert (about["labels"], about["encoder"], about["seeds"]) == (questions.space.names, "toy", [3])
+    assert about["thresholds"] == thresholds(predictions, questions.questions, questions.space.labels)
+    assert about["setting"] == chosen(fitted)
+
+
+@pytest.mark.parametrize("system", LEARNING)
+def test_the_setting_is_chosen_on_validation_rows(questions, tmp_path, system):
+    fitted = fit(system, questions, tmp_path)
+    assert fitted.history.columns == ["seed", "setting", "validation_f1_micro"]
+    assert fitted.history["setting"].to_list() == ([3, 9] if system == "k-nearest" else [0.01, 1])
+    rows = questions.rows("validation")
+    values, truth = fitted.predictions.at(rows)[0], questions.labels(rows)
+    best = micro_f1_at(values, truth, np.array([choose_threshold(values, truth)]))[0]
+    assert fitted.history["validation_f1_micro"].max() == pytest.approx(best)
+    assert chosen(fitted) == fitted.history.sort("validation_f1_micro")["setting"][-1]
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_test_labels_are_not_looked_at(questions, tmp_path, system):
+    labels = questions.labels()
+    labels[questions.rows("test")] = ~labels[questions.rows("test")]
+    first = fit(system, questions, tmp_path / "a").predictions
+    second = fit(system, with_labels(questions, labels), tmp_path / "b").predictions
+    np.testing.assert_array_equal(first.values, second.values)
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_labels_without_an_example_those_of_every_question_and_those_that_validation_lacks(questions, tmp_path, system):
+    labels, train = questions.labels(), questions.rows("train")
+    labels[train, 2], labels[train, 3] = False, True
+    labels[questions.rows("validation"), 4] = False
+    values = fit(system, with_labels(questions, labels), tmp_path).predictions.values
+    if system != "zero-shot":  # which learns from no labels
+        assert values[..., 2].max() < 1e-5
+        assert values[..., 3].min() > 1 - 1e-5
+        assert values[..., 4].max() > values[..., 2].max()
+
+
+def test_majority_predicts_the_frequencies_of_training_rows(questions, tmp_path):
+    values = fit("majority", questions, tmp_path).predictions.values
+    expected = questions.labels(questions.rows("train")).mean(axis=0)
+    np.testing.assert_allclose(values, np.broadcast_to(expected, values.shape), rtol=1e-6)
+
+
+def test_zero_shot_ranks_by_the_cosine_to_the_middle_of_title_and_body(questions, tmp_path):
+    predictions = fit("zero-shot", questions, tmp_path).predictions
+    unit = [v / np.linalg.norm(v, axis=1, keepdims=True) for v in (vectors_of(questions, s) for s in ("title", "body"))]
+    order, cosines = questions.space.nearest_centroids(sum(unit)[predictions.rows], 5)
+    np.testing.assert_array_equal(np.argsort(-predictions.values[0], axis=1), order)
+    np.testing.assert_allclose(np.sort(predictions.values[0])[:, ::-1], (1 + cosines) / 2, atol=1e-5)
+
+
+def test_the_saved_models_predict_the_same(questions, tmp_path):
+    fitted = {system: fit(system, questions, tmp_path).predictions for system in LEARNING}
+    rows = fitted["k-nearest"].rows
+    arrays = {system: read_model(tmp_path / "model" / system) for system in LEARNING}
+    both = vectors_of(questions, "title", "body")[rows]
+    about, kept = arrays["linear-probe"]
+    np.testing.assert_allclose(Logistic(**kept)(both), fitted["linear-probe"].values[0], atol=1e-6)
+    words = TextRegressor.load(tmp_path / "model" / "tfidf-logistic")
+    logits = words.predict(texts_of(questions.questions).gather(rows)).T
+    np.testing.assert_allclose(1 / (1 + np.exp(-logits)), fitted["tfidf-logistic"].values[0], atol=1e-6)
+    about, kept = arrays["k-nearest"]
+    unit = np.hstack([v / np.linalg.norm(v, axis=1, keepdims=True) for v in np.split(both, 2, axis=1)]) / np.sqrt(2)
+    (shares,) = votes(unit, kept["vectors"].astype(np.float32), kept["labels"], (int(about["setting"]),))
+    assert np.abs(shares - fitted["k-nearest"].values[0]).mean() < 1e-3  # kept in half precision
+
+
+def test_what_does_not_fit_is_named(questions, tmp_path):
+    with pytest.raises(ValueError, match=r"neighbours: 1000 is too many for \d+ training questions"):
+        fit("k-nearest", questions, tmp_path, neighbours=(1000,))
+    narrow = {name: stream[:, :8] for name, stream in questions.streams.items()}
+    with pytest.raises(ValueError, match="centroids have 16 dimensions, the question vectors 8: make both with one"):
+        fit("zero-shot", TagData(questions.questions, narrow, "toy", space=questions.space), tmp_path)
+    for system in ("zero-shot", "k-nearest", "linear-probe"):
+        with pytest.raises(ValueError, match="reads the embedding stream 'title'"):
+            fit(
+                system,
+                TagData(questions.questions, {"body": questions.streams["body"]}, space=questions.space),
+                tmp_path,
+            )
