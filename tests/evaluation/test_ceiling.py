@@ -4,7 +4,7 @@ import pytest
 import yaml
 from scipy import sparse
 
-from stackstudy.evaluation.ceiling import label_posterior, score_ceiling, tag_ceiling
+from stackstudy.evaluation.ceiling import label_posterior, score_ceiling, score_parts, tag_ceiling
 from stackstudy.questions.planted import plant, plant_with_truth
 from stackstudy.tagspace.space import TagSpace
 
@@ -56,3 +56,16 @@ def test_scores_have_a_ceiling_between_nothing_and_everything(questions, tmp_pat
 def test_real_questions_have_no_ceiling(questions, tmp_path):
     folder = made(tmp_path, "Posts.xml")
     assert tag_ceiling(folder, questions, space_of(["a"], [0])) == score_ceiling(folder, questions) == {}
+
+
+def test_what_the_text_shows_and_what_it_hides_are_told_apart(questions, tmp_path):
+    folder = made(tmp_path, "planted")
+    test = np.flatnonzero(questions["split"] == "test")
+    truth = plant_with_truth(ROWS, 3)[1].take(test)
+    best = score_parts(folder, questions, np.sign(truth.log_mean) * np.expm1(np.abs(truth.log_mean)))
+    assert best["visible"] == pytest.approx(1)
+    assert abs(best["hidden"]) < best["chance"] == pytest.approx(1.96 / np.sqrt(200))
+    cheat = score_parts(folder, questions, questions["score"].to_numpy()[test].astype(float))
+    assert cheat["hidden"] > 0.5
+    assert score_parts(folder, questions, np.ones(test.size)) == {}
+    assert score_parts(made(tmp_path, "Posts.xml"), questions, truth.log_mean) == {}

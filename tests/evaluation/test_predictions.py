@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from stackstudy.evaluation import predictions
 from stackstudy.evaluation.predictions import Predictions, load_all
 
 
@@ -84,3 +85,22 @@ def test_all_predictions_of_run_folders_are_found(tmp_path):
     assert [each.system for each in load_all([tmp_path / "b", tmp_path / "a"])] == ["one", "three", "two"]
     with pytest.raises(FileNotFoundError, match="run a system first"):
         load_all([tmp_path / "c"])
+
+
+@pytest.mark.parametrize(
+    ("names", "kind", "hashed", "complaint"),
+    [
+        (["a", "a"], "tags", "abc", "two predictions are called a"),
+        (["a"], "scores", "abc", "predictions of a are tags, expected scores"),
+        (["a", "b"], "tags", "other", "predictions of a were made for another question table"),
+    ],
+)
+def test_only_predictions_of_one_kind_and_table_are_comparable(names, kind, hashed, complaint, monkeypatch):
+    monkeypatch.setattr(predictions, "row_hash", lambda questions: hashed)
+    with pytest.raises(ValueError, match=complaint):
+        predictions.check_comparable([tags(system=name) for name in names], kind, None)
+
+
+def test_comparable_predictions_pass(monkeypatch):
+    monkeypatch.setattr(predictions, "row_hash", lambda questions: "abc")
+    predictions.check_comparable([tags(), tags(system="b")], "tags", None)

@@ -72,3 +72,79 @@ def test_large_scores_with_little_spread_keep_their_r2():
     actual = 100_000_000 + random.integers(0, 3, 1000)
     predicted = actual + random.normal(size=1000)
     assert scores.row_sums(actual, predicted).point()["r2"] == pytest.approx(r2_score(actual, predicted), rel=1e-9)
+
+
+@given(arrays(np.float64, st.integers(1, 20), elements=st.floats(-20, 30_000)))
+def test_the_signed_log_has_an_inverse_for_negative_scores_too(values):
+    np.testing.assert_allclose(scores.inverse_signed_log(scores.signed_log(values)), values, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("quantile", [0.05, 0.5, 0.95])
+def test_pinball_loss_is_that_of_scikit_learn_and_smallest_at_its_quantile(quantile):
+    actual = np.random.default_rng(0).integers(-5, 50, 400)
+    predicted = np.random.default_rng(1).normal(10, 5, 400)
+    found = scores.pinball(actual, predicted, quantile)
+    assert found == pytest.approx(mean_pinball_loss(actual, predicted, alpha=quantile))
+    losses = [scores.pinball(actual, np.full(400, value), quantile) for value in range(-5, 50)]
+    assert np.argmin(losses) - 5 == np.quantile(actual, quantile, method="inverted_cdf")
+
+
+STRATA = np.repeat(["low", "middle", "high"], 200)
+
+
+def drawn_by_score() -> tuple[np.ndarray, np.ndarray]:
+    """Scores of three samples that differ in little but their level, and that level (n,)."""
+    level = np.repeat([0.0, 20.0, 300.0], 200)
+    return np.round(level + np.random.default_rng(0).normal(0, 5, 600)), level
+
+
+def test_who_only_knows_the_sample_looks_good_on_the_whole_and_not_within():
+    actual, level = drawn_by_score()
+    point = scores.row_sums(actual, level, STRATA).point()
+    assert point["r2"] > 0.99
+    assert point["spearman"] > 0.85
+    assert point["r2_within"] == pytest.approx(0)
+    assert point["r2_log_within"] == pytest.approx(0)
+    assert np.isnan(point["spearman_within"])
+
+
+def test_what_is_known_within_samples_is_seen_there():
+    actual, level = drawn_by_score()
+    half = level + (actual - level) / 2
+    point = scores.row_sums(actual, half, STRATA).point()
+    within = [r2_score(actual[rows], half[rows]) for rows in np.split(np.arange(600), 3)]
+    assert point["r2_within"] == pytest.approx(np.mean(within), abs=0.01)
+    assert point["spearman_within"] == pytest.approx(1)
+    wrong = scores.row_sums(actual, level - (actual - level) / 100, STRATA).point()
+    assert wrong["spearman_within"] == pytest.approx(-1)
+    assert wrong["spearman"] > 0.5
+
+
+def test_in_a_single_sample_within_and_whole_agree_and_the_rest_does_not_change():
+    actual, predicted = drawn_by_score()[0][:200], np.random.default_rng(1).normal(size=200)
+    whole, one = scores.row_sums(actual, predicted), scores.row_sums(actual, predicted, np.zeros(200))
+    point = one.point()
+    assert {name: point[name] for name in whole.point()} == pytest.approx(whole.point())
+    assert point["spearman_within"] == pytest.approx(point["spearman"])
+    centred = predicted - predicted.mean() + actual.mean()
+    assert point["r2_within"] == pytest.approx(r2_score(actual, centred))
+
+
+def test_a_wrong_level_of_a_sample_costs_nothing_within():
+    actual, level = drawn_by_score()
+    right = scores.row_sums(actual, level + 0.3 * (actual - level), STRATA).point()
+    wrong = scores.row_sums(actual, 100 - level + 0.3 * (actual - level), STRATA).point()
+    assert wrong["r2"] < 0 < right["r2"]
+    assert wrong["r2_within"] == pytest.approx(right["r2_within"]) == pytest.approx(0.51)
+
+
+def test_a_sample_of_one_row_and_constant_samples_explain_nothing():
+    point = scores.row_sums([7, 7, 7, 2], [1.0, 2.0, 3.0, 4.0], np.array(["a", "a", "a", "b"])).point()
+    assert all(np.isnan(point[name]) for name in ("r2_within", "r2_log_within", "spearman_within"))
+
+
+def test_a_resample_of_each_row_once_is_the_point_estimate():
+    actual, level = drawn_by_score()
+    sums = scores.row_sums(actual, level + 0.3 * (actual - level), STRATA)
+    resampled = sums.resampled(np.ones((600, 1), np.float32))
+    assert {name: value[0] for name, value in resampled.items()} == pytest.approx(sums.point())

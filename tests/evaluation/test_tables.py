@@ -10,26 +10,7 @@ from stackstudy.evaluation.predictions import Predictions, rows_of
 from stackstudy.evaluation.tags import choose_threshold
 from stackstudy.questions.schema import row_hash
 
-ROWS, LABELS = 500, 8
-
-
-@pytest.fixture
-def questions() -> pl.DataFrame:
-    random = np.random.default_rng(0)
-    return pl.DataFrame(
-        {
-            "question_id": np.arange(ROWS),
-            "site": "planted",
-            "score": random.integers(0, 50, ROWS),
-            "stratum": random.choice(["a", "b", None], ROWS),
-            "split": random.choice(["train", "validation", "test"], ROWS, p=[0.4, 0.2, 0.4]),
-        }
-    )
-
-
-@pytest.fixture
-def labels() -> csr_array:
-    return csr_array(np.random.default_rng(1).random((ROWS, LABELS)) < 0.3)
+LABELS = 8
 
 
 def tags(system: str, questions: pl.DataFrame, labels: csr_array, noise: float, **parameters) -> Predictions:
@@ -55,7 +36,7 @@ def systems(questions, labels) -> tables.Systems:
 def test_rows_of_a_split_are_found_and_an_empty_one_is_refused(questions):
     rows = rows_of(questions, "train", "test")
     assert set(questions["split"].gather(rows)) == {"train", "test"}
-    assert len(rows) + len(rows_of(questions, "validation")) == ROWS
+    assert len(rows) + len(rows_of(questions, "validation")) == len(questions)
     with pytest.raises(ValueError, match="no test rows"):
         rows_of(questions.filter(pl.col("split") != "test"), "train", "test")
 
@@ -106,6 +87,28 @@ def test_comparisons_tell_who_is_better(questions, labels):
         tables.comparisons(evaluation, ["f2"])
 
 
+def test_only_the_pairs_asked_for_are_compared_and_corrected_for(questions, labels):
+    three = [tags(name, questions, labels, noise) for name, noise in (("a", 0.15), ("bb", 0.5), ("ccc", 0.6))]
+    evaluation = paired_bootstrap(tables.tag_systems(three, questions, labels), 300, seed=0)
+    rows = tables.comparisons(evaluation, ["f1_micro"], [("ccc", "a")])
+    assert rows.select("first", "second", "verdict").rows() == [("ccc", "a", "worse")]
+    assert rows["p_holm"].to_list() == rows["p"].to_list()
+
+
+def test_points_are_seed_means_on_the_rows_of_a_split(questions, labels):
+    predictions = tags("a", questions, labels, 0.3)
+    points = tables.points(tables.tag_systems([predictions], questions, labels, "validation"))
+    rows = rows_of(questions, "validation")
+    truth, cuts = labels[rows].toarray(), tables.thresholds(predictions, questions, labels)
+    seeds = [
+        f1_score(truth, values >= np.float32(cut), average="macro")
+        for values, cut in zip(predictions.at(rows), cuts, strict=True)
+    ]
+    assert points["system"].to_list() == ["a"]
+    assert points["f1_macro"].item() == pytest.approx(np.mean(seeds), abs=1e-6)
+    assert points["threshold"].item() == pytest.approx(np.mean(cuts))
+
+
 def test_one_system_makes_an_empty_table_of_pairs(systems):
     alone = paired_bootstrap({"blunt": systems["blunt"]}, 20, seed=0)
     pairs = tables.comparisons(alone, ["f1_micro"])
@@ -142,16 +145,6 @@ def test_strata_are_evaluated_apart(questions, systems):
     inside = (questions["stratum"].gather(rows_of(questions, "test")) == "a").fill_null(False).to_numpy()
     expected = np.mean([seed.take(inside).point()["f1_macro"] for seed in systems["blunt"]])
     assert frame.filter(system="blunt", stratum="a")["f1_macro"].item() == pytest.approx(expected)
-
-
-def test_per_label_and_by_frequency(questions, labels):
-    names = [f"label {i}" for i in range(LABELS)]
-    frame = tables.per_label(tags("blunt", questions, labels, 0.5), questions, labels, names)
-    assert frame.columns == ["label", "precision", "recall", "f1", "support", "training_support"]
-    assert frame["support"].to_list() == labels[rows_of(questions, "test")].sum(axis=0).tolist()
-    bins = tables.by_frequency(frame)
-    assert bins["labels"].sum() == LABELS
-    assert (bins["f1"] * bins["labels"]).sum() == pytest.approx(frame["f1"].sum())
 
 
 def test_with_intervals_picks_columns(systems):

@@ -21,7 +21,11 @@ def history(epochs: int) -> pl.DataFrame:
     return pl.DataFrame({"seed": 0, "epoch": epoch, **curve})
 
 
-@pytest.mark.parametrize("draw", [scores.predicted_actual, scores.error_by_quantile])
+def error_by_quantile(actual, predicted):
+    return scores.error_by_quantile(actual, {"dsf-crossattn-log": predicted, "tfidf-svd-ridge": np.zeros(len(actual))})
+
+
+@pytest.mark.parametrize("draw", [scores.predicted_actual, error_by_quantile])
 @pytest.mark.parametrize("case", ["one", "few", "constant", "negative"])
 def test_few_or_odd_scores(draw, case, check_figure):
     actual, predicted = {
@@ -33,7 +37,7 @@ def test_few_or_odd_scores(draw, case, check_figure):
     check_figure(draw(actual, predicted))
 
 
-@pytest.mark.parametrize("draw", [scores.predicted_actual, scores.error_by_quantile])
+@pytest.mark.parametrize("draw", [scores.predicted_actual, error_by_quantile])
 def test_heavy_tail(draw, heavy_scores, check_figure, png_bytes):
     figure = draw(heavy_scores, shrunk(heavy_scores))
     check_figure(figure)
@@ -46,7 +50,7 @@ def test_whole_panel_holds_every_question(heavy_scores):
 
 
 def test_error_bins_hold_every_question_once_and_keep_ties_together(heavy_scores):
-    figure = scores.error_by_quantile(heavy_scores, np.zeros(heavy_scores.size))
+    figure = scores.error_by_quantile(heavy_scores, {"mean": np.zeros(heavy_scores.size)})
     counts = [int(text.get_text().replace(",", "")) for text in figure.axes[0].texts]
     assert sum(counts) == heavy_scores.size
     assert np.count_nonzero(heavy_scores == 0) in counts
@@ -63,28 +67,9 @@ def test_r2_without_top_names_every_system(count, check_figure):
 
 @pytest.mark.parametrize(("ks", "r2"), [([0], [-0.0002]), ([0, 5], [0.2, -40])])
 def test_r2_without_top_of_few(ks, r2, check_figure):
-    check_figure(scores.r2_without_top(ks, {"mean": r2}))
-
-
-@pytest.mark.parametrize(("metric", "best"), [("rmse", min), ("r2", max)])
-def test_systems_summary_has_the_best_on_top(metric, best, names, check_figure):
-    value = np.array([0.2, -0.01, 0.9, 0.3])
-    frame = pl.DataFrame(
-        {"system": names(4), metric: value, f"{metric}_low": value - 0.1, f"{metric}_high": value + 0.1}
-    )
-    figure = scores.systems_summary(frame, metric)
+    figure = scores.r2_without_top(ks, {"mean": r2})
     check_figure(figure)
-    assert figure.axes[0].lines[0].get_xdata()[0] == best(value)
-
-
-def test_systems_summary_says_where_a_metric_is_undefined(check_figure):
-    values = {f"spearman{end}": [None, 0.3] for end in ("", "_low", "_high")}
-    frame = pl.DataFrame({"system": ["mean", "ridge"], **values})
-    figure = scores.systems_summary(frame, "spearman")
-    check_figure(figure)
-    assert [text.get_text() for text in figure.axes[0].texts] == ["0.300", "undefined", "value"]
-    with pytest.raises(ValueError, match="spearman that is defined: nothing to draw"):
-        scores.systems_summary(frame.head(1).cast({"spearman": pl.Float64}), "spearman")
+    assert min(figure.axes[0].lines[1].get_ydata()) >= scores.LOWEST
 
 
 @pytest.mark.parametrize("epochs", [1, 40])
@@ -98,12 +83,12 @@ def test_bad_input_is_named():
     with pytest.raises(ValueError, match="empty"):
         scores.predicted_actual([], [])
     with pytest.raises(ValueError, match="same length, got 2 and 1"):
-        scores.error_by_quantile([1, 2], [1])
+        scores.error_by_quantile([1, 2], {"a": [1]})
     with pytest.raises(ValueError, match="mean: the two inputs must have the same length"):
         scores.r2_without_top([0, 1], {"mean": [0.1]})
     with pytest.raises(ValueError, match="no series"):
         scores.r2_without_top([0], {})
-    with pytest.raises(ValueError, match="unknown metric f1; it must be one of rmse"):
-        scores.systems_summary(pl.DataFrame({"system": ["a"]}), "f1")
+    with pytest.raises(ValueError, match="there are no systems"):
+        scores.error_by_quantile([1], {})
     with pytest.raises(ValueError, match="no rows"):
         scores.learning_curve(history(2).clear())

@@ -46,6 +46,14 @@ def test_provenance_names_code_and_parameters(two_runs):
     assert first["parameters"] != second["parameters"]
 
 
+def test_parameters_of_what_made_predictions_go_along(two_runs):
+    (two_runs.root / "runs/toy/02-b/predictions").mkdir()
+    collect("toy")
+    (copy,) = (two_runs.root / "results/toy/parameters").iterdir()
+    assert copy.name == "02-b.yaml"
+    assert copy.read_bytes() == (two_runs.root / "runs/toy/02-b/params.yaml").read_bytes()
+
+
 def test_run_without_done_did_not_happen(two_runs):
     collect("toy")
     (two_runs.root / "runs/toy/01-a/DONE").unlink()

@@ -131,6 +131,16 @@ def test_breaks_in_docx(tmp_path):
     assert document.count("<w:br />") == 1
 
 
+@pytest.mark.parametrize(("target", "stays"), [("html", True), ("typst", False), ("docx", False), ("latex", False)])
+def test_what_is_for_html_only_stands_nowhere_else(target, stays, tmp_path):
+    source = "before\n\n::: only-html\n| a |\n| - |\n| secret |\n:::\n\nafter\n"
+    written = tmp_path / "out"
+    pandoc(source, target, "-o", str(written), filters=("formats.lua",))
+    text = pypandoc.convert_file(str(written), "plain", format=target) if target == "docx" else written.read_text()
+    assert ("secret" in text) == stays
+    assert "after" in text
+
+
 @pytest.mark.skipif(not GOLDEN.is_dir(), reason="the outputs of the original filter are not beside this checkout")
 def test_same_as_the_original():
     golden = json.loads((GOLDEN / "golden.json").read_text(encoding="utf-8"))

@@ -68,6 +68,22 @@ def test_verdict_comes_from_the_paired_test(chapters, pair, metric, shown):
     assert chapters(f"{{{{ verdict({pair[0]!r}, {pair[1]!r}, {metric!r}) }}}}") == shown
 
 
+def test_systems_of_two_tasks_may_share_names(project):
+    test = {"difference": 0.1, "low": 0.05, "high": 0.2, "p": 0.01}
+    tests = {"inner": {"r2": test | {"p": 0.9}}, "scores": {"r2": test}, "tags": {"f1": test}}
+    project.run("02-b", {task: {"pairs": {"mlp_vs_cnn": each}} for task, each in tests.items()})
+    collect("toy")
+
+    def shown(call):
+        return Chapters("toy").render(project.chapter("01-x.md", f"{{{{ verdict({call}) }}}}"))
+
+    assert "by F1" in shown("'mlp', 'cnn', 'f1'")
+    assert "ahead of cnn by R²" in shown("'mlp', 'cnn', 'r2', 'scores'")
+    assert "cannot be told apart" in shown("'mlp', 'cnn', 'r2', 'inner'")
+    with pytest.raises(ValueError, match="no paired test of mlp and cnn by r2"):
+        shown("'mlp', 'cnn', 'r2', 'tags'")
+
+
 @pytest.mark.parametrize(
     ("source", "why"),
     [

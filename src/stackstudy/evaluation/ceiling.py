@@ -10,6 +10,7 @@ import yaml
 from scipy import sparse
 
 from stackstudy.evaluation.predictions import rows_of
+from stackstudy.evaluation.scores import signed_log
 from stackstudy.questions.ingest import PLANTED
 from stackstudy.questions.planted import Truth, ceiling_of, plant_with_truth
 from stackstudy.tagspace.space import TagSpace
@@ -34,6 +35,21 @@ def score_ceiling(run: Path, questions: pl.DataFrame) -> dict[str, float]:
         return {}
     best = ceiling_of(truth)
     return {"r2": best.r2, "r2_log": best.r2_signed_log}
+
+
+def score_parts(run: Path, questions: pl.DataFrame, predicted: np.ndarray) -> dict[str, float]:
+    """Return how predictions of the test scores (n,) correlate with the part that the text shows, and with the rest.
+
+    Both on the signed-log scale: ``visible`` with E[score | text], ``hidden`` with what the score strays from it, which
+    no system can know; ``chance`` bounds 95 % of the correlations of unrelated values. Empty for real questions and
+    for a constant prediction.
+    """
+    truth, guess = _truth(run, questions), signed_log(predicted)
+    if truth is None or np.ptp(guess) == 0:
+        return {}
+    actual = signed_log(questions["score"].to_numpy()[rows_of(questions, "test")])
+    visible, hidden = (np.corrcoef(guess, part)[0, 1] for part in (truth.log_mean, actual - truth.log_mean))
+    return {"visible": float(visible), "hidden": float(hidden), "chance": float(1.96 / np.sqrt(len(actual)))}
 
 
 def label_posterior(truth: Truth, space: TagSpace) -> sparse.csr_array:

@@ -2,7 +2,7 @@
 
 import json
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from stackstudy.paths import replacing
+from stackstudy.questions.schema import row_hash
 
 ARRAYS = ("rows", "seeds", "values")
 
@@ -107,3 +108,19 @@ def load_all(folders: Iterable[Path]) -> list[Predictions]:
     if not found:
         raise FileNotFoundError(f"no predictions in {', '.join(map(str, folders)) or 'no run'}: run a system first")
     return [Predictions.load(path) for path in found]
+
+
+def check_comparable(predictions: Sequence[Predictions], kind: str, questions: pl.DataFrame) -> None:
+    """Check that predictions can stand in one table on `questions`.
+
+    ValueError, naming the system: another kind, another question table, or a name that occurs twice.
+    """
+    names = [each.system for each in predictions]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(f"two predictions are called {twice[0]}: rename one of them")
+    expected = row_hash(questions)
+    for each in predictions:
+        if each.kind != kind:
+            raise ValueError(f"predictions of {each.system} are {each.kind}, expected {kind}")
+        if each.row_hash != expected:
+            raise ValueError(f"predictions of {each.system} were made for another question table: run it again")

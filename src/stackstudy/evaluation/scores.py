@@ -1,7 +1,12 @@
 """Metrics of score predictions on the raw and the signed-log scale, and without the few questions that decide R2.
 
 Throughout, `actual` and `predicted` are (n,). An R2 or a correlation of something constant is undefined: NaN.
+Where questions come from several samples (`strata`), ``*_within`` metrics ask what is explained inside of them: scores
+and predictions are taken as deviations from their means in the sample, so that telling samples apart earns and costs
+nothing. A system that knows the sample alone has an R2 of 0 there.
 """
+
+from collections.abc import Callable
 
 import numpy as np
 from scipy.stats import rankdata
@@ -17,11 +22,22 @@ def signed_log(scores: np.ndarray) -> np.ndarray:
     return np.sign(scores) * np.log1p(np.abs(scores))
 
 
-def row_sums(actual: np.ndarray, predicted: np.ndarray) -> RowSums:
+def inverse_signed_log(values: np.ndarray) -> np.ndarray:
+    """Return sign(x) (exp(|x|) - 1), what `signed_log` was applied to.
+
+    Of a mean on the log scale it is no mean of scores, but a typical one, near the median: a system that learned the
+    signed log predicts far below the mean of a heavy tail, and its R2 on the raw scale says so.
+    """
+    values = np.asarray(values, dtype=np.float64)
+    return np.sign(values) * np.expm1(np.abs(values))
+
+
+def row_sums(actual: np.ndarray, predicted: np.ndarray, strata: np.ndarray | None = None) -> RowSums:
     """Return what the metrics of one system and seed need; ready for the bootstrap.
 
+    With `strata` (n,), the name or number of each row's sample, the metrics ``*_within`` come along.
     Taken once, not in every resample: the ranks (Spearman becomes the weighted correlation of the ranks in the whole
-    test set) and the ten highest-scored questions.
+    test set), the ten highest-scored questions and the means of the strata.
     """
     actual, predicted = np.asarray(actual, dtype=np.float64), np.asarray(predicted, dtype=np.float64)
     kept = np.ones(len(actual))
@@ -33,7 +49,15 @@ def row_sums(actual: np.ndarray, predicted: np.ndarray) -> RowSums:
         np.abs(actual - predicted),
         *_moments(rankdata(actual), rankdata(predicted)),
     ]
-    return RowSums((np.column_stack(columns),), _metrics)
+    if strata is None:
+        return RowSums((np.column_stack(columns),), _metrics)
+    return RowSums((np.column_stack(columns), _within(actual, predicted, np.asarray(strata))), _metrics_with_strata)
+
+
+def pinball(actual: np.ndarray, predicted: np.ndarray, quantile: float) -> float:
+    """Return the mean pinball loss, which the `quantile` of the scores minimises (Koenker & Bassett 1978)."""
+    over = np.asarray(actual, dtype=np.float64) - predicted
+    return float(np.maximum(quantile * over, (quantile - 1) * over).mean())
 
 
 def r2_without_top(actual: np.ndarray, predicted: np.ndarray) -> np.ndarray:
@@ -57,6 +81,40 @@ def _metrics(sums: np.ndarray) -> Metrics:
         "pinball": mae / 2,  # at the median, the only quantile that a point prediction stands for
         "r2_without_top10": _r2(*rest),
     }
+
+
+def _metrics_with_strata(sums: np.ndarray, within: np.ndarray) -> Metrics:
+    variation = np.where(within[:2] > 0, within[:2], np.nan)
+    r2, r2_log = 1 - within[2:4] / variation
+    ranks = _correlation(sums[0], *within[4:])
+    return _metrics(sums) | {"r2_within": r2, "r2_log_within": r2_log, "spearman_within": ranks}
+
+
+def _within(actual: np.ndarray, predicted: np.ndarray, strata: np.ndarray) -> np.ndarray:
+    """Return (n, 9): squares inside strata of score and error, each raw and log, and the moments of ranks there."""
+    places = [np.flatnonzero(strata == stratum) for stratum in np.unique(strata)]
+    logs = signed_log(actual), signed_log(predicted)
+    parts = [actual, logs[0], actual - predicted, logs[0] - logs[1]]
+    squares = [_inside(values, places, _deviations) ** 2 for values in parts]
+    return np.column_stack([*squares, *_moments(*(_inside(v, places, _rank_shares) for v in (actual, predicted)))])
+
+
+def _inside(values: np.ndarray, places: list[np.ndarray], change: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """Apply `change` to the values (n,) at each of `places`."""
+    changed = np.empty(len(values))
+    for rows in places:
+        changed[rows] = change(values[rows])
+    return changed
+
+
+def _deviations(values: np.ndarray) -> np.ndarray:
+    """Subtract the mean; constants become exactly 0."""
+    return values - values.mean() if np.ptp(values) else np.zeros(len(values))
+
+
+def _rank_shares(values: np.ndarray) -> np.ndarray:
+    """Return ranks around 0 as shares of the number of values, so that a row counts the same in every stratum."""
+    return (rankdata(values) - (len(values) + 1) / 2) / len(values)
 
 
 def _errors(actual: np.ndarray, predicted: np.ndarray) -> tuple[np.ndarray, ...]:

@@ -1,4 +1,4 @@
-"""The tables of the two comparisons: predictions in, one row per system, pair, label, stratum or bin out.
+"""The tables of the two comparisons: predictions in, one row per system, pair, stratum or bin out.
 
 Everything is computed on the test rows. Seeds are averaged; ``<metric>_std`` is their standard deviation,
 ``<metric>_low`` and ``<metric>_high`` bound the 95 % bootstrap interval over questions. Undefined values are null.
@@ -19,6 +19,7 @@ from stackstudy.questions.schema import row_hash
 
 LOWER_IS_BETTER = {"ece", "rmse", "mae", "rmse_log", "pinball"}
 SIGNIFICANT = 0.05
+PUBLISHED = "-published"  # ends the name of a system under the study's own protocol; without it, the corrected one
 PAIR = {"metric": pl.String, "first": pl.String, "second": pl.String}
 PAIR |= dict.fromkeys(("difference", "low", "high", "p", "p_holm"), pl.Float64) | {"verdict": pl.String}
 
@@ -35,20 +36,23 @@ def thresholds(predictions: Predictions, questions: pl.DataFrame, labels: sparse
     return [tags.choose_threshold(values, truth) for values in predictions.at(rows)]
 
 
-def tag_systems(predictions: Sequence[Predictions], questions: pl.DataFrame, labels: sparse.csr_array) -> Systems:
+def tag_systems(
+    predictions: Sequence[Predictions], questions: pl.DataFrame, labels: sparse.csr_array, split: str = "test"
+) -> Systems:
     """Return what the metrics of each tag system need; `labels` is the bool CSR (all rows, k) of the tag space.
 
+    Validation rows may only serve to choose: the thresholds were chosen on them.
     ValueError, naming the system: predictions of another kind, question table or label space.
     """
     _check(predictions, "tags", questions)
     if wrong := [each.system for each in predictions if each.values.shape[2] != labels.shape[1]]:
         raise ValueError(f"predictions of {wrong[0]} are for another label space; it has {labels.shape[1]} labels here")
-    test = rows_of(questions, "test")
-    truth = labels[test].toarray()
+    rows = rows_of(questions, split)
+    truth = labels[rows].toarray()
     systems: Systems = {}
     for each in predictions:
         cuts = thresholds(each, questions, labels)
-        systems[each.system] = [tags.row_sums(v, truth, cut) for v, cut in zip(each.at(test), cuts, strict=True)]
+        systems[each.system] = [tags.row_sums(v, truth, cut) for v, cut in zip(each.at(rows), cuts, strict=True)]
     return systems
 
 
@@ -65,6 +69,14 @@ def summary(evaluation: Evaluation) -> pl.DataFrame:
     return _frame([{"system": system} | _cells(evaluation, system) for system in evaluation.values])
 
 
+def points(systems: Systems) -> pl.DataFrame:
+    """Return one row per system: each metric, mean over seeds, without intervals."""
+    seeds = {name: [each.point() for each in of_seeds] for name, of_seeds in systems.items()}
+    return _frame(
+        [{"system": name} | {metric: _mean(each, metric) for metric in each[0]} for name, each in seeds.items()]
+    )
+
+
 def by_stratum(systems: Systems, questions: pl.DataFrame, resamples: int, seed: int) -> pl.DataFrame:
     """Return the `summary` of each stratum of the test rows, with its number of questions."""
     strata = questions["stratum"].fill_null("(none)").gather(rows_of(questions, "test"))
@@ -77,48 +89,21 @@ def by_stratum(systems: Systems, questions: pl.DataFrame, resamples: int, seed: 
     return pl.concat(frames, how="vertical_relaxed")
 
 
-def comparisons(evaluation: Evaluation, metrics: Sequence[str]) -> pl.DataFrame:
+def comparisons(
+    evaluation: Evaluation, metrics: Sequence[str], pairs: Sequence[tuple[str, str]] | None = None
+) -> pl.DataFrame:
     """Return one row per metric and pair of systems: difference (first - second), its 95 % interval, p, verdict.
 
-    ``p_holm`` is corrected over the pairs of a metric and decides the verdict on the first system: better, worse or
-    not distinguishable. The interval is not corrected. A single system makes no pairs, and an empty table.
+    Without `pairs`, each system is compared with each. ``p_holm`` is corrected over the pairs of a metric and decides
+    the verdict on the first system: better, worse or not distinguishable. The interval is not corrected. A single
+    system makes no pairs, and an empty table.
     """
-    frames = []
+    frames, compared = [], list(combinations(evaluation.values, 2)) if pairs is None else pairs
     for metric in metrics:
-        rows = [_pair(evaluation, *pair, metric) for pair in combinations(evaluation.values, 2)]
+        rows = [_pair(evaluation, *pair, metric) for pair in compared]
         corrected = holm([row["p"] for row in rows])
         frames += [row | {"p_holm": p, "verdict": _verdict(row, p)} for row, p in zip(rows, corrected, strict=True)]
     return _frame(frames, PAIR)
-
-
-def per_label(
-    predictions: Predictions, questions: pl.DataFrame, labels: sparse.csr_array, names: Sequence[str]
-) -> pl.DataFrame:
-    """Return precision, recall and f1 (means over seeds) and the support of each label: test questions that have it.
-
-    ``training_support`` counts the training questions.
-    """
-    test = rows_of(questions, "test")
-    truth, cuts = labels[test].toarray(), thresholds(predictions, questions, labels)
-    seeds = [tags.per_label(v, truth, cut) for v, cut in zip(predictions.at(test), cuts, strict=True)]
-    columns = {name: np.mean([each[name] for each in seeds], axis=0) for name in ("precision", "recall", "f1")}
-    training = labels[rows_of(questions, "train")].sum(axis=0)
-    counts = {"support": truth.sum(0), "training_support": np.asarray(training, dtype=np.int64)}
-    return pl.DataFrame({"label": list(names), **columns, **counts})
-
-
-def by_frequency(labels: pl.DataFrame) -> pl.DataFrame:
-    """Return the mean f1 of the labels of each bin of training frequency, from a `per_label` table."""
-    bins = tags.frequency_bins(labels["training_support"].to_numpy())
-    parts = [(name, labels[places]) for name, places in bins]
-    return pl.DataFrame(
-        {
-            "training_questions": [name for name, _ in parts],
-            "labels": [len(part) for _, part in parts],
-            "support": [part["support"].sum() for _, part in parts],
-            "f1": [part["f1"].mean() for _, part in parts],
-        }
-    )
 
 
 def with_intervals(summary: pl.DataFrame, metrics: Sequence[str]) -> pl.DataFrame:

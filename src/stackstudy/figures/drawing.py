@@ -129,7 +129,8 @@ def end_labels(ax: Axes, names: Sequence[str], ends: Sequence[tuple[float, float
     """Name each line at the right of the axes, level with its end (x, y) where there is room, beside a sample of it."""
     ax.autoscale_view()
     levels = (ax.transScale + ax.transLimits).transform(ends)[:, 1]
-    gap = LINE_SPACING / (72 * ax.figure.get_figheight() * 0.78)  # the axes take about 78 % of the height
+    panels = ax.get_subplotspec().get_gridspec().nrows
+    gap = LINE_SPACING * panels / (72 * ax.figure.get_figheight() * 0.78)  # the axes take about 78 % of the height
     leader = {"arrowstyle": "-", "color": MUTED, "lw": 0.4, "shrinkA": 0, "shrinkB": 0, "relpos": (0, 0.5)}
     beside = {"textcoords": "axes fraction", "va": "center", "annotation_clip": False}
     for name, end, level, look in zip(names, ends, spread(levels, gap), looks, strict=True):
@@ -159,8 +160,9 @@ def name_rows(ax: Axes, names: Sequence[str], length: int = 30) -> None:
     ax.grid(axis="y", lw=0.5)
 
 
-def write_right(ax: Axes, heading: str, rows: Sequence[float], texts: Sequence[str]) -> None:
-    """Write a column of `texts` to the right of the axes, under `heading`."""
+def write_right(ax: Axes, heading: str, rows: Sequence[float], texts: Sequence[str], shift: float = 0) -> None:
+    """Write a column of `texts` to the right of the axes, `shift` points away from them, under `heading`."""
+    away = {"xytext": (shift, 0), "textcoords": "offset points", "annotation_clip": False}
     for row, text in zip(rows, texts, strict=True):
-        ax.text(1.02, row, text, transform=ax.get_yaxis_transform(), va="center")
-    ax.text(1.02, 1.0, heading, transform=ax.transAxes, va="bottom", color=MUTED)
+        ax.annotate(text, (1.02, row), xycoords=ax.get_yaxis_transform(), va="center", **away)
+    ax.annotate(heading, (1.02, 1.0), xycoords="axes fraction", va="bottom", color=MUTED, **away)

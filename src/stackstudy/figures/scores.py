@@ -16,23 +16,13 @@ from stackstudy.figures.drawing import (
     label_axes,
     percent,
     plain,
+    remark,
     score_axis,
     score_edges,
 )
-from stackstudy.figures.style import BLUE, FULL, INK, MUTED, ORANGE, canvas, styled
-from stackstudy.figures.systems import dots_and_intervals
+from stackstudy.figures.style import FULL, MUTED, ORANGE, canvas, lines, styled
 
-# name of the column -> (label, whether more is better, how it is written)
-METRICS = {
-    "rmse": ("RMSE (votes)", False, "{:,.1f}"),
-    "mae": ("MAE (votes)", False, "{:,.1f}"),
-    "r2": ("R²", True, "{:.3f}"),
-    "rmse_log": ("RMSE of the signed log score", False, "{:.3f}"),
-    "r2_log": ("R² of the signed log score", True, "{:.3f}"),
-    "r2_without_top10": ("R² without the ten highest-scored questions", True, "{:.3f}"),
-    "spearman": ("Spearman correlation", True, "{:.3f}"),
-    "pinball": ("pinball loss (votes)", False, "{:,.2f}"),
-}
+LOWEST = -1.0  # R² that is drawn: how far below the mean a system falls says nothing any more
 
 
 @styled
@@ -97,32 +87,45 @@ def _range_name(values: np.ndarray) -> str:
 
 
 @styled
-def error_by_quantile(actual: ArrayLike, predicted: ArrayLike, bins: int = 10) -> Figure:
-    """Mean and median absolute error by quantile bin of the actual score (n,), with the questions in each bin."""
-    x, y = pair(actual, predicted, "error by quantile")
+def error_by_quantile(actual: ArrayLike, predicted: Mapping[str, ArrayLike], bins: int = 10) -> Figure:
+    """Median and mean absolute error by quantile bin of the actual score (n,), with the questions in each bin.
+
+    `predicted` gives the predictions (n,) of a few systems by name.
+    """
+    systems = {name: pair(actual, values, f"error by quantile, {name}") for name, values in predicted.items()}
+    if not systems:
+        raise ValueError("error by quantile: nothing to draw, there are no systems")
+    x = next(iter(systems.values()))[0]
     groups = _quantile_bins(x, bins)
-    errors = [np.abs(x[rows] - y[rows]) for rows in groups]
-    at = np.arange(len(groups))
     figure, ax = canvas(FULL, 2.8)
-    means, medians = ([f(e) for e in errors] for f in (np.mean, np.median))
-    ax.plot(at, means, "D", color=ORANGE, mec=INK, mew=0.4, ms=4.5, label="mean")
-    ax.plot(at, medians, "o", color=BLUE, ms=4.5, label="median")
-    top = 2 * max(*means, *medians, 1)
-    score_axis(ax.yaxis, 0, top)
-    ax.set_ylim(0, top)
+    at, top = np.arange(len(groups)), 1.0
+    shifts = 0.22 * (np.arange(len(systems)) - (len(systems) - 1) / 2)
+    for (name, (_, y)), shift, look in zip(systems.items(), shifts, lines(len(systems)), strict=True):
+        errors = [np.abs(x[rows] - y[rows]) for rows in groups]
+        means, medians = ([f(e) for e in errors] for f in (np.mean, np.median))
+        ax.vlines(at + shift, medians, means, color=look.color, lw=0.8)
+        marker = {"marker": look.marker, "ls": "none", "color": look.color, "ms": 4.5}
+        ax.plot(at + shift, medians, **marker, label=f"{name}: median")
+        ax.plot(at + shift, means, **marker, mfc="white", label="mean")
+        top = max(top, *means, *medians)
+    score_axis(ax.yaxis, 0, 2 * top)
+    ax.set_ylim(0, 2 * top)
     ax.set_xticks(at, [_range_name(x[rows]) for rows in groups])
     ax.set_xlim(-0.6, len(groups) - 0.4)
     for place, rows in zip(at, groups, strict=True):
         ax.text(place, 1.01, f"{rows.size:,}", transform=ax.get_xaxis_transform(), ha="center", va="bottom")
     ax.set_title("questions in bin", loc="left", pad=14, color=MUTED)
-    ax.legend(loc="lower right", bbox_to_anchor=(1, 1.08), ncols=2, handletextpad=0.1, borderpad=0, columnspacing=1)
+    figure.legend(loc="outside upper center", ncols=2 * min(len(systems), 2), handletextpad=0.1, columnspacing=1)
     label_axes(ax, "actual score (bins of about equal size)", "absolute error (votes, log scale)")
     return figure
 
 
 @styled
 def r2_without_top(ks: ArrayLike, r2: Mapping[str, ArrayLike]) -> Figure:
-    """R² on the test questions without the `ks` (n,) highest-scored ones: system -> (n,)."""
+    """R² on the test questions without the `ks` (n,) highest-scored ones: system -> (n,), a handful of systems.
+
+    What falls below −1 is drawn there, so that it does not crowd the others.
+    """
     x = numbers(ks, "R² without the top, ks")
     systems = series(r2, "R² without the top")
     for name, values in systems.items():
@@ -130,15 +133,8 @@ def r2_without_top(ks: ArrayLike, r2: Mapping[str, ArrayLike]) -> Figure:
     figure, ax = canvas(FULL, 2.8)
     score_axis(ax.xaxis, 0, x.max())
     ax.axhline(0, color=MUTED, lw=0.7)
-    draw_lines(ax, {name: (x, values) for name, values in systems.items()}, points=len(x))
+    draw_lines(ax, {name: (x, np.maximum(values, LOWEST)) for name, values in systems.items()}, points=len(x))
+    if any((values < LOWEST).any() for values in systems.values()):
+        remark(ax, "values below −1 are drawn at −1")
     label_axes(ax, "highest-scored test questions left out (log scale)", "R² on the rest")
     return figure
-
-
-@styled
-def systems_summary(summary: pl.DataFrame, metric: str) -> Figure:
-    """A metric (key of METRICS) of each system, best on top: columns system, `metric`, `metric`_low, `metric`_high."""
-    if metric not in METRICS:
-        raise ValueError(f"systems summary: unknown metric {metric}; it must be one of {', '.join(METRICS)}")
-    label, more_is_better, form = METRICS[metric]
-    return dots_and_intervals(summary, metric, label, form, descending=more_is_better)

@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
 from stackstudy.figures.curves import learning_curves
@@ -118,5 +119,28 @@ def confusion(matrix: ArrayLike, names: Sequence[str]) -> Figure:
 
 @styled
 def systems_summary(summary: pl.DataFrame) -> Figure:
-    """Weighted F1 of each system, best on top: columns system, f1_weighted, f1_weighted_low, f1_weighted_high."""
-    return dots_and_intervals(summary, "f1_weighted", "weighted F1", "{:.3f}", descending=True)
+    """Weighted F1 of each system, best on top: columns system, f1_weighted, f1_weighted_low, f1_weighted_high.
+
+    Systems below half of the best are arrows at the edge, with their values written.
+    """
+    best = table(summary, ("f1_weighted",), "systems summary")["f1_weighted"].max()
+    return dots_and_intervals(summary, "f1_weighted", "weighted F1", "{:.3f}", descending=True, edge=best / 2)
+
+
+@styled
+def seq2seq_course(history: pl.DataFrame) -> Figure:
+    """Training loss and validation F1 by step, a line a seed: columns seed, step, train_loss, validation_f1_micro."""
+    rows = table(history, ("seed", "step", "train_loss", "validation_f1_micro"), "course of seq2seq")
+    seeds = rows.sort("seed", "step").partition_by("seed", maintain_order=True)
+    figure, (losses, score) = canvas(FULL, 2.3, 1, 2)
+    for seed in seeds:
+        look = {"lw": 0.8, "alpha": 0.8, "marker": "o" if len(seed) == 1 else None}
+        losses.plot(seed["step"], seed["train_loss"], color=ORANGE, **look)
+        score.plot(seed["step"], seed["validation_f1_micro"], color=BLUE, **look)
+        best = seed["validation_f1_micro"].arg_max()
+        score.plot(seed["step"][best], seed["validation_f1_micro"][best], "D", color=INK, ms=4, zorder=3)
+    remark(score, "◆ best checkpoint of each seed" if len(seeds) > 1 else "◆ best checkpoint")
+    for ax, label in ((losses, "training loss"), (score, "validation F1 (micro)")):
+        label_axes(ax, "step", label)
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5, min_n_ticks=1))
+    return figure

@@ -25,6 +25,7 @@ def collect(profile: str) -> None:
     """Bring ``results/<profile>`` and ``figures/<profile>`` in line with the finished runs of `profile`.
 
     A file whose bytes stay the same is not written again; a file that no finished run makes any more is removed.
+    The parameters of the systems go along, so that a row of a table leads to what made it.
     Two runs that give the same value, table or figure are a ValueError that names both.
     """
     runs = finished_runs(profile)
@@ -33,6 +34,11 @@ def collect(profile: str) -> None:
     _write(results / "provenance.csv", _provenance(runs))
     _mirror(_products(runs, "tables", (".csv",)), results / "tables")
     _mirror(_products(runs, "figures", (".png", ".svg")), paths.figures_dir(profile))
+    # Of those alone that made predictions: the parameters of the questions hold a path of this machine.
+    systems = {
+        f"{run.experiment}.yaml": run.folder / "params.yaml" for run in runs if (run.folder / "predictions").is_dir()
+    }
+    _mirror(systems, results / "parameters")
 
 
 def finished_runs(profile: str) -> list[Run]:

@@ -139,15 +139,18 @@ class Chapters:
             raise ValueError(f"no table {name}; there are: {_names(tables.values())}")
         return text.pipe_table(tables[name], columns, rows)
 
-    def _verdict(self, first: str, second: str, metric: str) -> str:
-        """Say which of two systems the paired test puts ahead, from ``<task>.pairs.<first>_vs_<second>.<metric>``."""
-        tests = [self.values[task]["pairs"] for task in self.values if "pairs" in self.values[task]]
-        for pairs in tests:
+    def _verdict(self, first: str, second: str, metric: str, task: str | None = None) -> str:
+        """Say which of two systems the paired test puts ahead, from ``<task>.pairs.<first>_vs_<second>.<metric>``.
+
+        Systems of two tasks may share names; the metric tells them apart, or else `task` does.
+        """
+        tasks = [name for name in self.values if "pairs" in self.values[name]] if task is None else [task]
+        for pairs in (self.values[name]["pairs"] for name in tasks):
             for one, other, sign in ((first, second, 1), (second, first, -1)):
                 pair = f"{one}_vs_{other}".replace("-", "_")
-                if pair in pairs:
+                if pair in pairs and metric in pairs[pair]:
                     return verdict(first, second, metric, pairs[pair][metric], sign)
-        raise ValueError(f"no paired test of {first} and {second} in {self._source}")
+        raise ValueError(f"no paired test of {first} and {second} by {metric} in {self._source}")
 
 
 def interval(branch: Branch, name: str) -> str:

@@ -22,7 +22,7 @@ def text_features(questions: pl.DataFrame) -> pl.DataFrame:
         prose_length=prose.log1p(),
         body_question_marks=body.str.count_matches(r"\?"),
         paragraphs=body.str.count_matches(r"\n\s*\n") + 1,
-        code_share=1 - prose / pl.max_horizontal(length, 1),
+        code_share=(length.cast(pl.Float32) - prose) / pl.max_horizontal(length, 1),
         links=body.str.count_matches(LINK),
         tags=pl.col("tags").list.len(),
     )
