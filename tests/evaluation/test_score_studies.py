@@ -57,7 +57,7 @@ def test_leaders_read_text_alone_and_stop_early(catalogue):
     }
 
 
-def test_where_there_are_samples_what_is_explained_within_them_decides(catalogue):
+def test_where_there_are_samples_ranks_within_them_decide(catalogue):
     spearman = [0.0] * len(NAMES)
     spearman[2] = 0.9
     within = [0.0] * len(NAMES)

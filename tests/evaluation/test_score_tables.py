@@ -97,6 +97,15 @@ def test_the_summary_table_says_what_made_a_row(questions):
     assert {"rmse_low", "rmse_std", "r2_without_top10", "spearman_within"} <= set(table.columns)
 
 
+def test_the_seed_table_names_the_run_and_the_spread(questions):
+    predictions = [made("a", questions, 5, seeds=2), made("bb", questions, 9)]
+    summary = tables.summary(paired_bootstrap(score_tables.score_systems(predictions, questions), 20, 0))
+    catalogue = pl.DataFrame({"system": ["bb", "a"], "experiment": ["y", "x"], "learned": [2, 1]})
+    table = score_tables.seed_table(summary, predictions, catalogue)
+    assert table.select("system", "experiment", "learned", "seeds").rows() == [("a", "x", 1, 2), ("bb", "y", 2, 1)]
+    assert table["rmse_std"].to_list() == [summary["rmse_std"][0], None]
+
+
 def test_floors_and_controls_are_compared_on_their_own_scale_alone(questions):
     names = ("a", "mean", "mean-log", "controls", "controls-log")
     systems = score_tables.score_systems([made(name, questions, 5) for name in names], questions)

@@ -8,15 +8,14 @@ import numpy as np
 import polars as pl
 
 from stackstudy.evaluation.predictions import Predictions, rows_of
-from stackstudy.evaluation.score_tables import FLOORS, METRICS, RAW, WITHIN, role, strata_of
+from stackstudy.evaluation.score_tables import FLOORS, METRICS, RAW, role, strata_of
 from stackstudy.evaluation.studies import OUTCOMES, Pair, listed, outcomes
-from stackstudy.evaluation.tables import LOWER_IS_BETTER, PAIR, pair_numbers
+from stackstudy.evaluation.tables import PAIR, pair_numbers
 from stackstudy.evaluation.tables import numbers as table_numbers
 
 FAMILIES = {"traditional": "21-*", "network": "22-*", "beyond": "23-*"}  # by the notebook's name
 UNSTOPPED = "-no-stopping"  # ends the name of a network that trains all its epochs and keeps the last
 TARGETS = ("-log", "-median")  # end the name of a network that learns another target than the raw score
-LEADER_METRICS = {"best_raw": "r2", "best_log": "r2_log", "best_rank": "spearman"}
 COURSE = ("seed", "epoch", "train_loss", "validation_loss", "validation_rmse")
 
 # What is added to what: the system with it, and the one without.
@@ -49,15 +48,16 @@ def may_lead(systems: Iterable[str]) -> list[str]:
 def leaders(catalogue: pl.DataFrame, validation: pl.DataFrame) -> dict[str, str]:
     """Return who is best on validation rows among those that `may_lead`.
 
-    By R2 on the raw scale, on the log scale, and by rank (``best_raw``, ``best_log``, ``best_rank``), and of each family
-    by R2 on the log scale (``best_<family>``); within strata where there are some. `validation` is a table of all systems on
-    validation rows. What the test rows say plays no part. ValueError: no system reads text alone.
+    By R2 on the raw scale and on the log scale (``best_raw``, ``best_log``), by rank (``best_rank``; within strata where
+    there are some), and of each family by R2 on the log scale (``best_<family>``). `validation` is a table of all
+    systems on validation rows. What the test rows say plays no part. ValueError: no system reads text alone.
     """
     fair = catalogue.select("system", "family").join(validation, on="system", maintain_order="left")
     fair = fair.filter(pl.col("system").is_in(may_lead(fair["system"])))
     if fair.is_empty():
         raise ValueError("no score system that reads text alone: none can be called the best")
-    named = {name: _first(fair, metric) for name, metric in LEADER_METRICS.items()}
+    rank = "spearman_within" if "spearman_within" in fair.columns else "spearman"
+    named = {"best_raw": _first(fair, "r2"), "best_log": _first(fair, "r2_log"), "best_rank": _first(fair, rank)}
     families = fair.partition_by("family", maintain_order=True, as_dict=True)
     return named | {f"best_{family}": _first(part, "r2_log") for (family,), part in families.items()}
 
@@ -218,8 +218,5 @@ def _logged(pair: Pair) -> Pair:
 
 
 def _first(systems: pl.DataFrame, metric: str) -> str:
-    """Return the system with the best `metric`, within strata where that is known; the first of equals."""
-    within = f"{metric}_within"
-    by = within if within in WITHIN and within in systems.columns else metric
-    ranked = systems.sort(by, descending=by not in LOWER_IS_BETTER, nulls_last=True, maintain_order=True)
-    return ranked["system"][0]
+    """Return the system with the highest `metric`; the first of equals."""
+    return systems.sort(metric, descending=True, nulls_last=True, maintain_order=True)["system"][0]

@@ -76,6 +76,15 @@ def summary_table(summary: pl.DataFrame, catalogue: pl.DataFrame) -> pl.DataFram
     return with_intervals(summary, metrics).join(made, on="system", how="left", maintain_order="left")
 
 
+def seed_table(summary: pl.DataFrame, predictions: Sequence[Predictions], catalogue: pl.DataFrame) -> pl.DataFrame:
+    """Return how far seeds scatter (standard deviations), in the order of `summary`, and the run behind each system."""
+    seeds = pl.DataFrame({"system": [p.system for p in predictions], "seeds": [p.seeds.size for p in predictions]})
+    made = catalogue.select("system", "experiment", "learned")
+    spread = summary.select("system", "rmse_std", "r2_log_std", "spearman_std")
+    keep = {"on": "system", "how": "left", "maintain_order": "left"}
+    return spread.select("system").join(made, **keep).join(seeds, **keep).join(spread, **keep)
+
+
 def tests(evaluation: Evaluation, pairs: Sequence[tuple[str, str]]) -> pl.DataFrame:
     """Return the `comparisons` of these pairs by each of `METRICS` that is there.
 

@@ -5,11 +5,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from stackstudy.systems import beyond_scores, linear_scores, tree_scores
+from stackstudy.systems import beyond_scores, linear_scores, neural_scores, tree_scores
 from stackstudy.systems.data import Data, Fitted
 from stackstudy.systems.terms import texts_of
 
-__all__ = ["BEYOND", "SCORE_SYSTEMS", "TRADITIONAL", "texts_of"]
+__all__ = ["BEYOND", "NETWORKS", "SCORE_SYSTEMS", "TRADITIONAL", "texts_of"]
 
 ScoreSystem = Callable[[Data, Any, Path], Fitted]
 
@@ -36,4 +36,10 @@ BEYOND: dict[str, ScoreSystem] = {
     "two-part": beyond_scores.two_part,
     "ordinal": beyond_scores.ordinal,
 }
-SCORE_SYSTEMS: dict[str, ScoreSystem] = TRADITIONAL | BEYOND
+NETWORKS: dict[str, ScoreSystem] = {
+    "title-mlp": neural_scores.neural_scores,
+    "body-mlp": neural_scores.neural_scores,
+    "dsf-crossattn": neural_scores.neural_scores,
+    "dsf-mhsa": neural_scores.neural_scores,
+}
+SCORE_SYSTEMS: dict[str, ScoreSystem] = TRADITIONAL | BEYOND | NETWORKS
