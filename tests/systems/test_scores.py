@@ -1,4 +1,4 @@
-"""What all score systems have in common."""
+"""What all score systems but the networks have in common."""
 
 import numpy as np
 import polars as pl
@@ -10,8 +10,9 @@ from stackstudy.evaluation.scores import inverse_signed_log, row_sums, signed_lo
 from stackstudy.params import ScoresBeyond, ScoresTraditional
 from stackstudy.questions.planted import Truth, ceiling_of, plant_with_truth
 from stackstudy.systems.data import Data
-from stackstudy.systems.scores import BEYOND, SCORE_SYSTEMS, TRADITIONAL
+from stackstudy.systems.scores import BEYOND, TRADITIONAL
 
+SYSTEMS = TRADITIONAL | BEYOND
 TREES = {"rounds": 60, "patience": 10, "max_depth": 3, "learning_rate": 0.1, "min_child_weight": 1.0}
 TREES |= {"subsample": 0.8, "colsample_bytree": 1.0}
 WORDS = {"max_features": 500, "components": 12, "alphas": (0.1, 1.0, 100.0)}
@@ -22,7 +23,7 @@ def fit(system, data, folder, **changes):
     fields = EMPTY | TREES | (WORDS if system in TRADITIONAL else {})
     fields |= {name: value for name, value in changes.items() if name in fields}
     model = ScoresTraditional if system in TRADITIONAL else ScoresBeyond
-    return SCORE_SYSTEMS[system](data, model(**fields), folder)
+    return SYSTEMS[system](data, model(**fields), folder)
 
 
 def scored(data: Data, scores) -> Data:
@@ -35,7 +36,7 @@ def few(data: Data, train: int, validation: int = 1, test: int = 1) -> Data:
     return Data(data.questions[rows], {name: stream[rows] for name, stream in data.streams.items()}, data.encoder)
 
 
-@pytest.mark.parametrize("system", SCORE_SYSTEMS)
+@pytest.mark.parametrize("system", SYSTEMS)
 class TestEverySystem:
     def test_test_scores_are_not_looked_at(self, system, asked, tmp_path):
         hidden = pl.when(pl.col("split") == "test").then(999).otherwise("score").alias("score")

@@ -48,7 +48,7 @@ def may_lead(systems: Iterable[str]) -> list[str]:
 def leaders(catalogue: pl.DataFrame, validation: pl.DataFrame) -> dict[str, str]:
     """Return who is best on validation rows among those that `may_lead`.
 
-    By R2 on the raw scale and on the log scale (``best_raw``, ``best_log``), by rank (``best_rank``; within strata where
+    By R2 on the raw scale and on the log scale (``best_raw``, ``best_log``), by rank (``best_rank``; within strata if
     there are some), and of each family by R2 on the log scale (``best_<family>``). `validation` is a table of all
     systems on validation rows. What the test rows say plays no part. ValueError: no system reads text alone.
     """

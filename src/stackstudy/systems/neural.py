@@ -119,8 +119,8 @@ def _inputs(data: TagData, parameters: TagsNeural, device: str) -> tuple[Input, 
     if not parameters.label_count:
         return title, pieces
     # The published leak: it tells the network how many labels to give, of the test rows too.
-    counts = data.labels().sum(axis=1, keepdims=True) / MOST_TAGS
-    return title, pieces, torch.from_numpy(counts).to(device, torch.float32)
+    counts = data.labels().sum(axis=1, keepdims=True, dtype=np.float32) / MOST_TAGS
+    return title, pieces, torch.from_numpy(counts).to(device)
 
 
 def _best_f1(logits: np.ndarray, targets: np.ndarray) -> float:
