@@ -264,7 +264,7 @@ class ScoresBeyond(Boosting):
         "predictions/two-part.npz",
         "predictions/ordinal.npz",
         "extra/*.npz",
-        "figures/*-interval-coverage.png",
+        "figures/*-intervals.png",
     )
 
 

@@ -61,3 +61,9 @@ def test_numbers_are_named_as_the_paper_reads_them(intervals):
     assert numbers["coverage_narrowest"] == table["coverage"][1]
     assert {"coverage_low", "below", "above", "width_median", "pinball_low", "pinball_high_constant"} <= numbers.keys()
     assert all(isinstance(value, float) for value in numbers.values())
+
+
+def test_coverage_by_hand():
+    actual, low, high = np.array([0, 1, 5, -3]), np.array([0, 2, 0, -2]), np.array([0, 4, 4, 9])
+    expected = {"coverage": 0.25, "below": 0.5, "above": 0.25, "width_median": 3.0}
+    assert interval_study.coverage(actual, low, high) == pytest.approx(expected)

@@ -4,7 +4,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from stackstudy.evaluation.extras import load_extras
-from stackstudy.evaluation.intervals import coverage
+from stackstudy.evaluation.interval_study import coverage
 from stackstudy.evaluation.score_classes import class_numbers, score_classes
 from stackstudy.params import ScoresBeyond
 from stackstudy.systems.data import Data

@@ -113,6 +113,13 @@ def test_the_tail_moves_the_raw_target_and_hardly_the_others(asked, tmp_path, ta
     assert error > 8 if target == "raw" else error < 3
 
 
+@pytest.mark.parametrize("system", SINGLE)
+def test_the_networks_of_one_vector_have_two_gelu_layers(system):
+    network = neural_scores._network(parameters(system, hidden=(8, 4)), 16)()
+    assert [type(layer) for layer in network.body] == [nn.Linear, nn.GELU, nn.Dropout] * 2
+    assert network(torch.zeros(3, 16)).shape == (3, 1)
+
+
 def test_the_loss_is_the_one_of_the_target():
     losses = [type(neural_scores._loss(parameters(target=target))) for target in TARGETS]
     assert losses == [nn.MSELoss, nn.MSELoss, nn.L1Loss]

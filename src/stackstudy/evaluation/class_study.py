@@ -1,13 +1,15 @@
 """Every score system asked for one of the five named classes, so that one that predicts classes meets its like."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 
 from stackstudy.evaluation.bootstrap import Metrics, RowSums
+from stackstudy.evaluation.extras import load_extras
 from stackstudy.evaluation.predictions import Predictions, rows_of
-from stackstudy.evaluation.score_classes import CLASSES, score_classes
+from stackstudy.evaluation.score_classes import CLASSES, class_confusion, score_classes
 
 
 def class_systems(
@@ -22,6 +24,17 @@ def class_systems(
     actual = score_classes(questions["score"].to_numpy()[test])
     found = {each.system: score_classes(np.rint(each.at(test))) for each in predictions} | dict(known)
     return {name: [row_sums(actual, of_seed) for of_seed in classes] for name, classes in found.items()}
+
+
+def load_classes(system: str, folder: Path, questions: pl.DataFrame) -> np.ndarray:
+    """Return the classes (s, test rows) that a system of this run predicts."""
+    return load_extras(folder, system, rows_of(questions, "test"))["classes"]
+
+
+def mean_confusion(classes: np.ndarray, questions: pl.DataFrame) -> np.ndarray:
+    """Return the counts (c, c) of true (row) and predicted (column) classes (s, test rows), means over seeds."""
+    actual = score_classes(questions["score"].to_numpy()[rows_of(questions, "test")])
+    return np.mean([class_confusion(actual, of_seed) for of_seed in classes], axis=0)
 
 
 def row_sums(actual: np.ndarray, predicted: np.ndarray) -> RowSums:

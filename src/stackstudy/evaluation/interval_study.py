@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 from scipy.stats import binomtest
 
-from stackstudy.evaluation.intervals import coverage
-from stackstudy.evaluation.predictions import rows_of
+from stackstudy.evaluation.extras import load_extras
+from stackstudy.evaluation.predictions import Predictions, rows_of
 from stackstudy.evaluation.scores import pinball
 
 WIDTHS = ("narrowest", "second", "third", "widest")  # quarters of the questions by the width of their intervals
@@ -28,6 +29,16 @@ class Intervals:
     def level(self) -> float:
         """The share of scores that should lie between low and high."""
         return round(self.quantiles[2] - self.quantiles[0], 6)
+
+
+def load_intervals(
+    median: Predictions, folder: Path, questions: pl.DataFrame, quantiles: tuple[float, float, float]
+) -> Intervals:
+    """Return the intervals for the test questions: the median as predicted, the bounds from the run."""
+    test = rows_of(questions, "test")
+    bounds = load_extras(folder, median.system, test)
+    actual = questions["score"].to_numpy()[test]
+    return Intervals(actual, bounds["low"], median.at(test), bounds["high"], quantiles)
 
 
 def quantile_table(intervals: Intervals, questions: pl.DataFrame) -> pl.DataFrame:
@@ -65,6 +76,16 @@ def coverage_table(intervals: Intervals, strata: pl.Series | None = None) -> pl.
     if strata is not None:
         groups += [("stratum", name, (strata == name).to_numpy()) for name in strata.unique().sort()]
     return pl.DataFrame([{"by": by, "group": group} | _covered(intervals, held) for by, group, held in groups])
+
+
+def coverage(actual: np.ndarray, low: np.ndarray, high: np.ndarray) -> dict[str, float]:
+    """Return the shares of scores (n,) inside of [low, high] (coverage), below and above it, and its median width."""
+    return {
+        "coverage": float(np.mean((low <= actual) & (actual <= high))),
+        "below": float(np.mean(actual < low)),
+        "above": float(np.mean(actual > high)),
+        "width_median": float(np.median(high - low)),
+    }
 
 
 def interval_numbers(intervals: Intervals, covered: pl.DataFrame, quantiles: pl.DataFrame) -> dict[str, float]:
