@@ -34,6 +34,7 @@ def test_order_follows_needs_and_patterns_take_all_that_match(project):
         ({"experiments": {"01-first": {"parameters": {"amont": 1}}}}, "experiment 01-first: amont: Extra inputs"),
         ({"experiments": {"01-first": {"parameters": {"amount": "x"}}}}, "experiment 01-first: amount: Input should"),
         ({"experiments": {"01-first": {"parameters": {"amount": 0}}}}, "experiment 01-first: amount: Input should"),
+        ({"experiments": {"01-first": {"slots": 2}}}, "experiment 01-first: takes 2 slots, there are 1"),
         ({"experiments": {"09-none": {}}}, "experiment 09-none: no notebook 09-none; there are 01-first"),
         ({"experiments": {"02-second": {}}}, "experiment 02-second: needs 01-first, which is not in the profile"),
         ({"experiments": {}}, "profile toy: experiments: Dictionary should have at least 1 item"),

@@ -92,6 +92,18 @@ def test_goes_on_past_failures_and_says_what_failed(project, capsys):
     assert rows["02-double"].state == "missing"
 
 
+def test_an_experiment_that_takes_all_slots_runs_alone(project, capsys):
+    project.profile(experiments={"01-first": {"slots": 2}, "01-other": {"notebook": "01-first"}}, slots=2)
+    assert run("toy") == 0
+    steps = [line for line in capsys.readouterr().out.splitlines() if line.startswith(("->", "ok"))]
+    assert [step.split()[:2] for step in steps] == [
+        ["->", "01-first"],
+        ["ok", "01-first"],
+        ["->", "01-other"],
+        ["ok", "01-other"],
+    ]
+
+
 def test_dead_kernel_is_a_failure(project, capsys):
     project.profile(experiments={"01-first": {"parameters": {"trouble": "die"}}})
     assert run("toy") == 1

@@ -20,6 +20,7 @@ class Job:
     environment: Mapping[str, str]
     log: Path
     timeout_seconds: float
+    slots: int = 1
 
 
 @dataclass(frozen=True)
@@ -64,8 +65,9 @@ class LocalExecutor:
         return {running.job.name: running.process.pid for running in self._running}
 
     @property
-    def free(self) -> bool:
-        return len(self._running) < self.slots
+    def free(self) -> int:
+        """How many slots are free."""
+        return self.slots - sum(running.job.slots for running in self._running)
 
     def submit(self, job: Job) -> None:
         """Start a job. Call from the main thread: its end is what ends the job (see `die_with_parent`)."""

@@ -31,6 +31,7 @@ class Entry(BaseModel):
     model_config = ConfigDict(extra="forbid")
     notebook: str | None = None
     parameters: dict[str, Any] = {}
+    slots: int = Field(default=1, ge=1)  # that it takes, with their share of the cores
 
 
 class ProfileFile(BaseModel):
@@ -63,6 +64,7 @@ class Experiment:
     notebook: Path
     parameters: params.Parameters
     upstream: tuple[str, ...]
+    slots: int = 1
 
     @property
     def folder(self) -> Path:
@@ -148,7 +150,12 @@ def _resolve(name: str, file: ProfileFile, experiment: str, data: Path | None) -
         parameters = model(**values)
     except ValidationError as error:
         raise ValueError(f"profile {name}, experiment {experiment}: {describe(error)}") from error
-    return Experiment(experiment, path, parameters, tuple(file.upstream(model)))
+    slots = file.experiments[experiment].slots
+    if slots > file.resources.slots:
+        raise ValueError(
+            f"profile {name}, experiment {experiment}: takes {slots} slots, there are {file.resources.slots}"
+        )
+    return Experiment(experiment, path, parameters, tuple(file.upstream(model)), slots)
 
 
 def _source(profile: str, experiment: str, source: Any, data: Path | None) -> Any:

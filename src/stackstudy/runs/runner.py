@@ -99,7 +99,9 @@ class _Batch:
             if broken := [other for other in experiment.upstream if other in self.errors]:
                 self.waiting.remove(name)
                 self.errors[name] = f"blocked by {', '.join(broken)}"
-            elif self.executor.free and self.good.issuperset(experiment.upstream):
+            elif self.good.issuperset(experiment.upstream):
+                if self.executor.free < experiment.slots:
+                    return  # the next in line waits for its slots, and nobody overtakes it
                 self.waiting.remove(name)
                 self._start(experiment)
 
@@ -162,17 +164,18 @@ def _job(experiment: Experiment, profile: Profile) -> Job:
     return Job(
         name=experiment.name,
         command=[sys.executable, "-m", "stackstudy.runs.worker", str(experiment.notebook), str(folder)],
-        environment=environment | _threads(profile.resources.slots),
+        environment=environment | _threads(experiment.slots, profile.resources.slots),
         log=folder / "log.txt",
         timeout_seconds=60 * profile.resources.timeout_minutes,
+        slots=experiment.slots,
     )
 
 
-def _threads(slots: int) -> dict[str, str]:
-    """Return the variables that share the cores between the slots; with one slot the libraries decide."""
-    if slots == 1:
+def _threads(slots: int, of: int) -> dict[str, str]:
+    """Return the variables that give a job its share of the cores; with all slots the libraries decide."""
+    if slots == of:
         return {}
-    share = str(max(1, available_cores() // slots))
+    share = str(max(1, available_cores() * slots // of))
     libraries = (
         "OMP_NUM_THREADS",
         "MKL_NUM_THREADS",
