@@ -145,7 +145,7 @@ def test_interrupt_ends_everything(project):
     process = subprocess.Popen([sys.executable, "-c", RUNNER], stdout=subprocess.PIPE, text=True)
     wait_until((project.run_folder("01-first") / "progress.jsonl").exists)
     process.send_signal(signal.SIGINT)
-    out, _ = process.communicate(timeout=20)
+    out, _ = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "the next call goes on from there" in out
     wait_until(lambda: not processes_of(project.root), 5)
