@@ -4,7 +4,7 @@ import pytest
 from scipy.sparse import csr_array
 from sklearn.metrics import f1_score
 
-from stackstudy.evaluation import tables
+from stackstudy.evaluation import score_tables, tables
 from stackstudy.evaluation.bootstrap import paired_bootstrap
 from stackstudy.evaluation.predictions import Predictions, rows_of
 from stackstudy.evaluation.tags import choose_threshold
@@ -120,7 +120,7 @@ def test_one_system_makes_an_empty_table_of_pairs(systems):
 def test_a_lower_error_is_better_and_the_undefined_is_said(questions):
     rows = rows_of(questions, "validation", "test")
     constant = Predictions("mean", "scores", row_hash(questions), rows, [0], np.full((1, rows.size), 25.0))
-    systems = tables.score_systems([scores("close", questions, 1), constant], questions)
+    systems = score_tables.score_systems([scores("close", questions, 1), constant], questions)
     evaluation = paired_bootstrap(systems, 200, seed=0)
     verdicts = tables.comparisons(evaluation, ["rmse", "r2", "spearman"])["verdict"].to_list()
     assert verdicts == ["better", "better", "undefined"]
@@ -178,8 +178,8 @@ def test_reliability_counts_every_decision_of_every_seed(questions, labels):
 
 def test_r2_without_top_is_that_of_the_summary_at_both_ends(questions):
     predictions = [scores("close", questions, 5)]
-    summary = tables.summary(paired_bootstrap(tables.score_systems(predictions, questions), 20, seed=0))
-    curve = tables.r2_without_top(predictions, questions)
+    summary = tables.summary(paired_bootstrap(score_tables.score_systems(predictions, questions), 20, seed=0))
+    curve = score_tables.r2_without_top(predictions, questions)
     assert curve["dropped"].tolist() == list(range(11))
     ends = curve["r2"]["close"][[0, 10]]
     assert ends == pytest.approx([summary["r2"].item(), summary["r2_without_top10"].item()])

@@ -4,6 +4,7 @@ import pytest
 import torch
 from transformers import BertTokenizer, ByT5Tokenizer, T5Config, T5ForConditionalGeneration
 
+from stackstudy.embeddings import encoder
 from stackstudy.models import seq2seq as module
 from stackstudy.models.seq2seq import Seq2seq, load_checkpoint, prompt
 
@@ -156,7 +157,7 @@ def test_changed_minilm_weights_are_refused(monkeypatch, t5):
 
 def test_a_hub_id_is_fetched_as_safetensors_and_loaded(monkeypatch, t5):
     asked = []
-    monkeypatch.setattr(module, "snapshot_download", lambda name, **limits: asked.append((name, limits)) or t5)
+    monkeypatch.setattr(encoder, "snapshot_download", lambda name, **limits: asked.append((name, limits)) or t5)
     model, tokenizer = load_checkpoint("google/flan-t5-small")
     assert isinstance(model, T5ForConditionalGeneration)
     assert isinstance(tokenizer, ByT5Tokenizer)
@@ -169,7 +170,7 @@ def test_an_unreachable_checkpoint_says_what_to_do(monkeypatch):
     def unreachable(*_, **__):
         raise ConnectionError("no route")
 
-    monkeypatch.setattr(module, "snapshot_download", unreachable)
+    monkeypatch.setattr(encoder, "snapshot_download", unreachable)
     with pytest.raises(ValueError, match=r"checkpoint t5-small is neither a folder .* no route.* or use minilm"):
         load_checkpoint("t5-small")
 

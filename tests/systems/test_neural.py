@@ -67,6 +67,10 @@ def relabelled(data: TagData, labels: np.ndarray) -> TagData:
     return replace(data, space=replace(data.space, labels=csr_array(labels)))
 
 
+def test_every_system_that_parameters_allow_is_there():
+    assert set(TagsNeural.model_fields["system"].annotation.__args__) == {"body-mlp", *neural.FUSIONS}
+
+
 def test_body_mlp_learns(data, tmp_path):
     fitted = fit(data, tmp_path)
     point = tag_systems([fitted.predictions], data.questions, data.space.labels)["tried"][0].point()

@@ -15,9 +15,9 @@ from stackstudy.models.targets import ScoreTarget
 from stackstudy.params import ScoresNeural
 from stackstudy.systems import neural_scores
 from stackstudy.systems.data import Data, Fitted
-from stackstudy.systems.scores import NETWORKS
 
 SINGLE, FUSIONS = ("title-mlp", "body-mlp"), ("dsf-crossattn", "dsf-mhsa")
+NETWORKS = (*SINGLE, *FUSIONS)
 TARGETS = ("raw", "signed-log", "median")
 CHUNKS = ("body_chunks", "body_chunks_offsets")
 
@@ -30,7 +30,7 @@ def parameters(system: str = "body-mlp", **changes) -> ScoresNeural:
 
 
 def fit(data: Data, folder, system: str = "body-mlp", **changes) -> Fitted:
-    return NETWORKS[system](data, parameters(system, **changes), folder)
+    return neural_scores.neural_scores(data, parameters(system, **changes), folder)
 
 
 def point(fitted: Fitted, data: Data, split: str = "test") -> dict[str, float]:
@@ -67,7 +67,10 @@ def chunked(asked) -> Data:
 
 
 def test_every_system_that_parameters_allow_is_registered():
-    assert set(ScoresNeural.model_fields["system"].annotation.__args__) == set(NETWORKS)
+    assert set(ScoresNeural.model_fields["system"].annotation.__args__) == {
+        *neural_scores.SINGLE,
+        *neural_scores.FUSIONS,
+    }
 
 
 @pytest.mark.parametrize("target", TARGETS)

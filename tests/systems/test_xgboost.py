@@ -8,6 +8,7 @@ from stackstudy.evaluation.tables import tag_systems, thresholds
 from stackstudy.models.files import read_model
 from stackstudy.models.trees import TreeTagger
 from stackstudy.params import TagsXGBoost
+from stackstudy.runs import progress
 from stackstudy.systems import xgboost as module
 from stackstudy.systems.data import TagData
 from stackstudy.systems.xgboost import xgboost
@@ -140,7 +141,7 @@ def test_what_cannot_be_learned_from_is_named(tagged, tmp_path):
 def test_metal_computes_on_the_processor_and_progress_is_reported(tagged, tmp_path, monkeypatch):
     reports = []
     monkeypatch.setattr(module, "pick_device", lambda device: {"auto": "mps"}[device])
-    monkeypatch.setattr(module.progress, "report", lambda *step, **values: reports.append((*step, *values)))
+    monkeypatch.setattr(progress, "report", lambda *step, **values: reports.append((*step, *values)))
     fit(tagged, tmp_path, rounds=3, device="auto")
     rounds = [("boosting, seed 0", done, 3, "validation_loss") for done in (1, 2, 3)]
     assert reports == [*rounds, ("boosting, seed 0", 3, 3)]

@@ -116,18 +116,19 @@ def weight_hash(folder: Path) -> str:
 def _model_folder(name: str, model_id: str) -> Path:
     if name == "minilm":
         return Path(get_model_path())
-    folder = Path(name) if Path(name).is_dir() else _download(name, model_id)
+    folder = Path(name) if Path(name).is_dir() else download(model_id, f"encoder {name}: {model_id}")
     if not any(folder.rglob("*.safetensors")):
         raise ValueError(f"encoder {name}: {folder} holds no *.safetensors weights; save the model as safetensors")
     return folder
 
 
-def _download(name: str, model_id: str) -> Path:
+def download(model_id: str, what: str) -> Path:
+    """Return the folder of a model of the hub, fetched if need be. ValueError, beginning with `what`: not to be had."""
     try:
         return Path(snapshot_download(model_id, allow_patterns=HUB_FILES))
     except Exception as error:  # the hub client raises its own, requests', httpx' and OS errors
         raise ValueError(
-            f"encoder {name}: {model_id} is neither a folder here nor could it be fetched from the model hub "
+            f"{what} is neither a folder here nor could it be fetched from the model hub "
             f"({type(error).__name__}: {error}). Check the name and the network, download it once where the hub can be "
             "reached and give its folder, or use minilm, which needs no download"
         ) from error

@@ -41,17 +41,22 @@ def catalogue(predictions: Iterable[Predictions], folders: Mapping[str, Sequence
 
 def histories(predictions: Iterable[Predictions], folders: Sequence[Path]) -> pl.DataFrame:
     """Return the courses of all networks trained in epochs: system, architecture, and the columns `COURSE`."""
+    parts = courses(predictions, folders, COURSE)
+    if not parts:
+        raise ValueError("no network among the systems: their courses cannot be shown")
+    return pl.concat(parts)
+
+
+def courses(predictions: Iterable[Predictions], folders: Sequence[Path], columns: Sequence[str]) -> list[pl.DataFrame]:
+    """Return the course of each system that one of the run `folders` made: system, architecture, and `columns`."""
     experiment = {folder.name: folder for folder in folders}
-    parts = [
+    return [
         pl.read_csv(experiment[name] / "history.csv").select(
-            pl.lit(each.system).alias("system"), pl.lit(_architecture(each)).alias("architecture"), *COURSE
+            pl.lit(each.system).alias("system"), pl.lit(_architecture(each)).alias("architecture"), *columns
         )
         for each in predictions
         if (name := each.parameters["experiment"]) in experiment
     ]
-    if not parts:
-        raise ValueError("no network among the systems: their courses cannot be shown")
-    return pl.concat(parts)
 
 
 def corrected(predictions: Iterable[Predictions], architecture: str) -> list[Predictions]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stackstudy.evaluation.predictions import Predictions
+from stackstudy.evaluation.predictions import Predictions, places_of
 from stackstudy.paths import replacing
 
 
@@ -23,8 +23,5 @@ def load_extras(folder: Path, system: str, rows: np.ndarray) -> dict[str, np.nda
     if not path.exists():
         raise FileNotFoundError(f"nothing at {path}: run the experiment that makes it")
     with np.load(path, allow_pickle=False) as file:
-        known = file["rows"]
-        places = np.searchsorted(known, rows).clip(max=len(known) - 1)
-        if (missing := np.flatnonzero(known[places] != rows)).size:
-            raise ValueError(f"{path}: nothing for row {rows[missing[0]]} ({missing.size} rows missing)")
+        places = places_of(rows, file["rows"], f"{path}: nothing")
         return {name: file[name][:, places] for name in file.files if name not in ("rows", "seeds")}

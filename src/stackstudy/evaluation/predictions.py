@@ -24,6 +24,17 @@ def rows_of(questions: pl.DataFrame, *splits: str) -> np.ndarray:
     return np.flatnonzero(questions["split"].is_in(splits).to_numpy())
 
 
+def places_of(rows: np.ndarray, among: np.ndarray, nothing: str) -> np.ndarray:
+    """Return where `rows` (r,) stand `among` the ascending ones that there are (m,).
+
+    ValueError: a row is missing; `nothing` says where, and what there is not for it.
+    """
+    places = np.searchsorted(among, rows).clip(max=len(among) - 1)
+    if (missing := np.flatnonzero(among[places] != rows)).size:
+        raise ValueError(f"{nothing} for row {rows[missing[0]]} ({missing.size} rows missing)")
+    return places
+
+
 @dataclass(frozen=True, eq=False)
 class Predictions:
     """What one system predicts for the validation and test rows, once for each seed.
@@ -48,10 +59,7 @@ class Predictions:
 
     def at(self, rows: np.ndarray) -> np.ndarray:
         """Return the values at `rows` (r,) of the question table: (s, r, k) or (s, r). ValueError: a row is missing."""
-        places = np.searchsorted(self.rows, rows).clip(max=len(self.rows) - 1)
-        if (missing := np.flatnonzero(self.rows[places] != rows)).size:
-            raise ValueError(f"{self._where}: no prediction for row {rows[missing[0]]} ({missing.size} rows missing)")
-        return self.values[:, places]
+        return self.values[:, places_of(rows, self.rows, f"{self._where}: no prediction")]
 
     def save(self, path: Path) -> None:
         """Write all as one npz without pickle; the same predictions give the same bytes."""

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from stackstudy.evaluation.catalogue import courses
 from stackstudy.evaluation.predictions import Predictions, rows_of
 from stackstudy.evaluation.score_tables import FLOORS, METRICS, RAW, role, strata_of
 from stackstudy.evaluation.studies import OUTCOMES, Pair, listed, outcomes
@@ -111,12 +112,7 @@ def wide(study: pl.DataFrame) -> pl.DataFrame:
 
 def histories(predictions: Iterable[Predictions], folders: Sequence[Path]) -> pl.DataFrame:
     """Return the courses of all networks: system, and the columns `COURSE`. Empty: no system trained in epochs."""
-    experiment = {folder.name: folder for folder in folders}
-    parts = [
-        pl.read_csv(experiment[name] / "history.csv").select(pl.lit(each.system).alias("system"), *COURSE)
-        for each in predictions
-        if (name := each.parameters["experiment"]) in experiment
-    ]
+    parts = [course.drop("architecture") for course in courses(predictions, folders, COURSE)]
     return pl.concat(parts, how="vertical_relaxed") if parts else pl.DataFrame(schema=["system", *COURSE])
 
 

@@ -7,11 +7,10 @@ import numpy as np
 import polars as pl
 
 from stackstudy.evaluation import scores
-from stackstudy.evaluation.bootstrap import Evaluation, RowSums, paired_bootstrap
+from stackstudy.evaluation.bootstrap import Evaluation
 from stackstudy.evaluation.predictions import Predictions, check_comparable, rows_of
-from stackstudy.evaluation.tables import comparisons, summary, with_intervals
+from stackstudy.evaluation.tables import Systems, comparisons, summary_of_parts, with_intervals
 
-Systems = dict[str, list[RowSums]]  # system -> one entry per seed
 WITHIN = ("r2_within", "r2_log_within", "spearman_within")  # where the questions come from several strata
 METRICS = ("rmse", "mae", "r2", "r2_log", "spearman", *WITHIN)  # that are tested
 RAW = ("rmse", "r2", "r2_within")  # on the raw scale; the others ask for what systems on the log scale learn
@@ -109,13 +108,13 @@ def by_stratum(
     strata = strata_of(questions, test)
     if strata is None:
         return None
-    actual, frames = questions["score"].to_numpy(), []
-    for stratum in strata.unique().sort():
-        rows = test[(strata == stratum).to_numpy()]
-        inside = {each.system: [scores.row_sums(actual[rows], s) for s in each.at(rows)] for each in predictions}
-        frame = summary(paired_bootstrap(inside, resamples, seed))
-        frames.append(frame.select(pl.lit(stratum).alias("stratum"), pl.lit(rows.size).alias("questions"), pl.all()))
-    return pl.concat(frames, how="vertical_relaxed")
+    actual = questions["score"].to_numpy()
+
+    def inside(places: np.ndarray) -> Systems:
+        rows = test[places]
+        return {each.system: [scores.row_sums(actual[rows], s) for s in each.at(rows)] for each in predictions}
+
+    return summary_of_parts(strata, inside, resamples, seed)
 
 
 def side_by_side(strata: pl.DataFrame, systems: dict[str, str], metric: str) -> pl.DataFrame:

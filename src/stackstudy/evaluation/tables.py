@@ -4,7 +4,7 @@ Everything is computed on the test rows. Seeds are averaged; ``<metric>_std`` is
 ``<metric>_low`` and ``<metric>_high`` bound the 95 % bootstrap interval over questions. Undefined values are null.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import combinations
 from typing import Any
 
@@ -12,10 +12,9 @@ import numpy as np
 import polars as pl
 from scipy import sparse
 
-from stackstudy.evaluation import scores, tags
+from stackstudy.evaluation import tags
 from stackstudy.evaluation.bootstrap import Evaluation, RowSums, holm, interval, p_value, paired_bootstrap
-from stackstudy.evaluation.predictions import Predictions, rows_of
-from stackstudy.questions.schema import row_hash
+from stackstudy.evaluation.predictions import Predictions, check_comparable, rows_of
 
 LOWER_IS_BETTER = {"ece", "rmse", "mae", "rmse_log", "pinball"}
 SIGNIFICANT = 0.05
@@ -23,7 +22,7 @@ PUBLISHED = "-published"  # ends the name of a system under the study's own prot
 PAIR = {"metric": pl.String, "first": pl.String, "second": pl.String}
 PAIR |= dict.fromkeys(("difference", "low", "high", "p", "p_holm"), pl.Float64) | {"verdict": pl.String}
 
-Systems = dict[str, list[RowSums]]  # system -> one entry per seed, on the test rows
+Systems = dict[str, list[RowSums]]  # system -> one entry per seed, on some rows
 
 
 def thresholds(predictions: Predictions, questions: pl.DataFrame, labels: sparse.csr_array) -> list[float]:
@@ -44,7 +43,7 @@ def tag_systems(
     Validation rows may only serve to choose: the thresholds were chosen on them.
     ValueError, naming the system: predictions of another kind, question table or label space.
     """
-    _check(predictions, "tags", questions)
+    check_comparable(predictions, "tags", questions)
     if wrong := [each.system for each in predictions if each.values.shape[2] != labels.shape[1]]:
         raise ValueError(f"predictions of {wrong[0]} are for another label space; it has {labels.shape[1]} labels here")
     rows = rows_of(questions, split)
@@ -54,14 +53,6 @@ def tag_systems(
         cuts = thresholds(each, questions, labels)
         systems[each.system] = [tags.row_sums(v, truth, cut) for v, cut in zip(each.at(rows), cuts, strict=True)]
     return systems
-
-
-def score_systems(predictions: Sequence[Predictions], questions: pl.DataFrame) -> Systems:
-    """Return what the metrics of each score system need. ValueError as in `tag_systems`."""
-    _check(predictions, "scores", questions)
-    test = rows_of(questions, "test")
-    actual = questions["score"].to_numpy()[test]
-    return {each.system: [scores.row_sums(actual, values) for values in each.at(test)] for each in predictions}
 
 
 def summary(evaluation: Evaluation) -> pl.DataFrame:
@@ -80,12 +71,25 @@ def points(systems: Systems) -> pl.DataFrame:
 def by_stratum(systems: Systems, questions: pl.DataFrame, resamples: int, seed: int) -> pl.DataFrame:
     """Return the `summary` of each stratum of the test rows, with its number of questions."""
     strata = questions["stratum"].fill_null("(none)").gather(rows_of(questions, "test"))
+
+    def inside(rows: np.ndarray) -> Systems:
+        return {name: [each.take(rows) for each in seeds] for name, seeds in systems.items()}
+
+    return summary_of_parts(strata, inside, resamples, seed)
+
+
+def summary_of_parts(
+    parts: pl.Series, inside: Callable[[np.ndarray], Systems], resamples: int, seed: int
+) -> pl.DataFrame:
+    """Return the `summary` of each part (stratum), with its number of questions.
+
+    `parts` names the part of each of n questions; `inside` gives the systems on those at some positions (r,) of them.
+    """
     frames = []
-    for stratum in strata.unique().sort():
-        rows = np.flatnonzero((strata == stratum).to_numpy())
-        inside = {name: [each.take(rows) for each in seeds] for name, seeds in systems.items()}
-        frame = summary(paired_bootstrap(inside, resamples, seed))
-        frames.append(frame.select(pl.lit(stratum).alias("stratum"), pl.lit(rows.size).alias("questions"), pl.all()))
+    for name in parts.unique().sort():
+        rows = np.flatnonzero((parts == name).to_numpy())
+        frame = summary(paired_bootstrap(inside(rows), resamples, seed))
+        frames.append(frame.select(pl.lit(name).alias("stratum"), pl.lit(rows.size).alias("questions"), pl.all()))
     return pl.concat(frames, how="vertical_relaxed")
 
 
@@ -138,17 +142,6 @@ def reliability(predictions: Predictions, questions: pl.DataFrame, labels: spars
     return tags.reliability(np.vstack(predictions.at(test)), np.vstack([truth] * predictions.seeds.size))
 
 
-def r2_without_top(predictions: Sequence[Predictions], questions: pl.DataFrame) -> dict[str, Any]:
-    """Return R2 (mean over seeds) without the 0 to 10 highest-scored test questions: dropped (11,), r2 by system."""
-    test = rows_of(questions, "test")
-    actual = questions["score"].to_numpy()[test]
-    curves = {
-        each.system: np.mean([scores.r2_without_top(actual, values) for values in each.at(test)], axis=0)
-        for each in predictions
-    }
-    return {"dropped": np.arange(scores.TOP + 1), "r2": curves}
-
-
 def training_numbers(history: pl.DataFrame) -> dict[str, float]:
     """Return epochs run, best epoch and best validation metric, means over seeds, from the history of a network."""
     metric = next(name for name in history.columns if name.startswith("validation_") and name != "validation_loss")
@@ -176,18 +169,6 @@ def pair_numbers(comparisons: pl.DataFrame) -> dict[str, dict[str, dict[str, flo
 def _choice_rows(predictions: Predictions, questions: pl.DataFrame) -> np.ndarray:
     published = predictions.parameters.get("protocol") == "published"
     return rows_of(questions, "test" if published else "validation")
-
-
-def _check(predictions: Sequence[Predictions], kind: str, questions: pl.DataFrame) -> None:
-    names = [each.system for each in predictions]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise ValueError(f"two predictions are called {twice[0]}: rename one of them")
-    expected = row_hash(questions)
-    for each in predictions:
-        if each.kind != kind:
-            raise ValueError(f"predictions of {each.system} are {each.kind}, expected {kind}")
-        if each.row_hash != expected:
-            raise ValueError(f"predictions of {each.system} were made for another question table: run it again")
 
 
 def _cells(evaluation: Evaluation, system: str) -> dict[str, float]:

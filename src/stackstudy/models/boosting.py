@@ -1,4 +1,4 @@
-"""Gradient-boosted trees on named features: one booster per seed, and their files (XGBoost's UBJSON, no pickle)."""
+"""Gradient-boosted trees, one booster per seed: training, their files (XGBoost's UBJSON, no pickle), named features."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +12,8 @@ import xgboost as xgb
 from stackstudy.models.files import read_model, write_model
 from stackstudy.paths import replacing
 from stackstudy.runs import progress
+
+XGBOOST_BINS = 256  # its own default
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,22 +30,16 @@ class Trees:
 
     def nodes(self) -> int:
         """Return the nodes (splits and leaves) of the first booster."""
-        return sum(tree.count("\n") for tree in next(iter(self.boosters.values())).get_dump())
+        return nodes_of(self.boosters)
 
     def save(self, folder: Path, about: Mapping[str, Any]) -> None:
         """Write `folder` anew: ``model.json`` (with `about`), ``model.safetensors`` and ``seed-<s>.ubj``."""
-        about = {"class": type(self).__name__, "seeds": list(self.boosters), "features": self.features, **about}
-        with replacing(folder) as fresh:
-            fresh.mkdir()
-            write_model(fresh, about, {})
-            for seed, booster in self.boosters.items():
-                booster.save_model(fresh / f"seed-{seed}.ubj")
+        save_boosters(folder, type(self).__name__, self.boosters, {"features": self.features, **about}, {})
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Read what `save` wrote. FileNotFoundError: there is no model."""
-        about, _ = read_model(folder)
-        boosters = {seed: xgb.Booster(model_file=Path(folder) / f"seed-{seed}.ubj") for seed in about["seeds"]}
+        boosters, about, _ = load_boosters(folder)
         return cls(tuple(about["features"]), boosters)
 
 
@@ -52,18 +48,23 @@ class Rows(NamedTuple):
 
     features: np.ndarray  # float32 (r, f), NaN where unknown
     targets: np.ndarray  # (r,) or (r, outputs)
+    weights: np.ndarray | None = None  # (r,)
 
 
 def boost(
-    train: Rows, validation: Rows, options: Mapping[str, Any], rounds: int, patience: int, seed: int, stage: str
+    train: Rows, validation: Rows, options: Mapping[str, Any], rounds: int, patience: int | None, seed: int, stage: str
 ) -> tuple[xgb.Booster, pl.DataFrame]:
-    """Return a booster, cut after its round with the best validation loss, and its losses by seed and round.
+    """Return a booster, and its losses by seed and round. `options` are XGBoost's.
 
-    `options` are XGBoost's; boosting ends after `patience` rounds without a better loss, `rounds` at most.
+    Boosting ends after `patience` rounds without a better validation loss, `rounds` at most, and the booster is cut
+    after its best round; without patience it has all rounds.
     """
-    fit = xgb.QuantileDMatrix(train.features, train.targets)
-    choose = xgb.QuantileDMatrix(validation.features, validation.targets, ref=fit)
-    callbacks = [_Progress(stage, rounds), xgb.callback.EarlyStopping(rounds=patience, save_best=True)]
+    bins = {"max_bin": options.get("max_bin", XGBOOST_BINS)}
+    fit = xgb.QuantileDMatrix(train.features, train.targets, weight=train.weights, **bins)
+    choose = xgb.QuantileDMatrix(validation.features, validation.targets, ref=fit, **bins)
+    callbacks: list[xgb.callback.TrainingCallback] = [_Progress(stage, rounds)]
+    if patience:
+        callbacks.append(xgb.callback.EarlyStopping(rounds=patience, save_best=True))
     losses: dict[str, dict[str, list[float]]] = {}
     booster = xgb.train(
         dict(options) | {"tree_method": "hist", "seed": seed},
@@ -77,6 +78,33 @@ def boost(
     columns = {f"{split}_loss": next(iter(values.values())) for split, values in losses.items()}
     count = len(columns["train_loss"])
     return booster, pl.DataFrame({"seed": np.full(count, seed), "round": np.arange(1, count + 1), **columns})
+
+
+def nodes_of(boosters: Mapping[int, xgb.Booster]) -> int:
+    """Return the nodes (splits and leaves) of the first booster."""
+    return sum(tree.count("\n") for tree in next(iter(boosters.values())).get_dump())
+
+
+def save_boosters(
+    folder: Path,
+    kind: str,
+    boosters: Mapping[int, xgb.Booster],
+    about: Mapping[str, Any],
+    arrays: Mapping[str, np.ndarray],
+) -> None:
+    """Write `folder` anew: the model `kind` with `about` and `arrays` (see `write_model`), and ``seed-<s>.ubj``."""
+    with replacing(folder) as fresh:
+        fresh.mkdir()
+        write_model(fresh, {"class": kind, "seeds": list(boosters), **about}, arrays)
+        for seed, booster in boosters.items():
+            booster.save_model(fresh / f"seed-{seed}.ubj")
+
+
+def load_boosters(folder: Path) -> tuple[dict[int, xgb.Booster], dict[str, Any], dict[str, np.ndarray]]:
+    """Return boosters by seed, `about` and arrays, as `save_boosters` wrote them. FileNotFoundError: no model."""
+    about, arrays = read_model(folder)
+    boosters = {seed: xgb.Booster(model_file=Path(folder) / f"seed-{seed}.ubj") for seed in about["seeds"]}
+    return boosters, about, arrays
 
 
 def matrix_of(features: pl.DataFrame) -> np.ndarray:

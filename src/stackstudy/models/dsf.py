@@ -12,11 +12,10 @@ from torch import Tensor, nn
 from stackstudy.models.attention import CrossAttention, SelfAttention, spread
 
 
-class DSFMHSA(nn.Module):
-    """Title and pieces of the body attend to each other; then the title and the mean of the pieces are classified.
+class _DualStream(nn.Module):
+    """A stream for the title and one for the pieces of the body; what brings them together makes the network."""
 
-    Published: one piece, hidden 1024, the number of target labels / 5 as an input (`label_count`, a leak).
-    """
+    head: nn.Sequential
 
     def __init__(
         self, inputs: int, hidden: int, outputs: int, dropout: float, heads: int = 8, label_count: bool = False
@@ -26,6 +25,22 @@ class DSFMHSA(nn.Module):
         self.arguments |= {"heads": heads, "label_count": label_count}
         self.title_stream = stream(inputs, hidden, dropout)
         self.body_stream = stream(inputs, hidden, dropout)
+
+    def mixing_points(self) -> tuple[tuple[nn.Module, ...], ...]:
+        """Return the modules whose outputs manifold mixup may mix."""
+        return after_fusion(self.head)
+
+
+class DSFMHSA(_DualStream):
+    """Title and pieces of the body attend to each other; then the title and the mean of the pieces are classified.
+
+    Published: one piece, hidden 1024, the number of target labels / 5 as an input (`label_count`, a leak).
+    """
+
+    def __init__(
+        self, inputs: int, hidden: int, outputs: int, dropout: float, heads: int = 8, label_count: bool = False
+    ) -> None:
+        super().__init__(inputs, hidden, outputs, dropout, heads, label_count)
         self.self_attention = SelfAttention(hidden, heads)
         self.norm = nn.LayerNorm(hidden)
         self.head = nn.Sequential(nn.Linear(2 * hidden + label_count, hidden), nn.GELU(), nn.Linear(hidden, outputs))
@@ -39,12 +54,8 @@ class DSFMHSA(nn.Module):
         tokens = spread(self.norm(tokens + self.self_attention(tokens, present)), present)  # (b, 1 + t, hidden)
         return self.head(fused(tokens[:, 0], tokens[:, 1:], mask, counts))
 
-    def mixing_points(self) -> tuple[tuple[nn.Module, ...], ...]:
-        """Return the modules whose outputs manifold mixup may mix."""
-        return after_fusion(self.head)
 
-
-class DSFCrossAttention(nn.Module):
+class DSFCrossAttention(_DualStream):
     """The title asks the pieces of the body; then it and the mean of the pieces are classified.
 
     Published: one piece, hidden 1024, the number of target labels / 5 as an input (`label_count`, a leak).
@@ -53,11 +64,7 @@ class DSFCrossAttention(nn.Module):
     def __init__(
         self, inputs: int, hidden: int, outputs: int, dropout: float, heads: int = 8, label_count: bool = False
     ) -> None:
-        super().__init__()
-        self.arguments = {"inputs": inputs, "hidden": hidden, "outputs": outputs, "dropout": dropout}
-        self.arguments |= {"heads": heads, "label_count": label_count}
-        self.title_stream = stream(inputs, hidden, dropout)
-        self.body_stream = stream(inputs, hidden, dropout)
+        super().__init__(inputs, hidden, outputs, dropout, heads, label_count)
         self.cross_attention = CrossAttention(hidden, heads)
         self.norm = nn.LayerNorm(hidden)
         self.head = classifier(2 * hidden + label_count, hidden, outputs)
@@ -72,10 +79,6 @@ class DSFCrossAttention(nn.Module):
     def attention(self, title: Tensor, body: Tensor, mask: Tensor) -> Tensor:
         """Return how much of the title's attention each piece gets: (b, heads, t), adding up to 1 over t."""
         return self.cross_attention.weights(*self._streams(title, body, mask), mask)
-
-    def mixing_points(self) -> tuple[tuple[nn.Module, ...], ...]:
-        """Return the modules whose outputs manifold mixup may mix."""
-        return after_fusion(self.head)
 
     def _streams(self, title: Tensor, body: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         return self.title_stream(title), spread(self.body_stream(body[mask]), mask)

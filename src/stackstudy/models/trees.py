@@ -9,8 +9,7 @@ import numpy as np
 import xgboost as xgb
 from sklearn.linear_model import RidgeCV
 
-from stackstudy.models.files import read_model, write_model
-from stackstudy.paths import replacing
+from stackstudy.models.boosting import load_boosters, nodes_of, save_boosters
 
 PENALTIES = np.logspace(-1, 2, 7)  # for vectors of unit length
 
@@ -60,22 +59,17 @@ class TreeTagger:
 
     def nodes(self) -> int:
         """Return the nodes (splits and leaves) of the first booster."""
-        return sum(tree.count("\n") for tree in next(iter(self.boosters.values())).get_dump())
+        return nodes_of(self.boosters)
 
     def save(self, folder: Path, about: Mapping[str, Any]) -> None:
         """Write `folder` anew: ``model.json`` (with `about`), ``model.safetensors`` and ``seed-<s>.ubj``."""
         arrays = {"columns": self.columns, "constants": self.constants}
         arrays |= self.features._asdict() if self.features else {}
-        with replacing(folder) as fresh:
-            fresh.mkdir()
-            write_model(fresh, {"class": type(self).__name__, "seeds": list(self.boosters), **about}, arrays)
-            for seed, booster in self.boosters.items():
-                booster.save_model(fresh / f"seed-{seed}.ubj")
+        save_boosters(folder, type(self).__name__, self.boosters, about, arrays)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Read what `save` wrote. FileNotFoundError: there is no model."""
-        about, arrays = read_model(folder)
-        boosters = {seed: xgb.Booster(model_file=Path(folder) / f"seed-{seed}.ubj") for seed in about["seeds"]}
+        boosters, _, arrays = load_boosters(folder)
         features = LinearMap(arrays["weights"], arrays["intercepts"]) if "weights" in arrays else None
         return cls(boosters, arrays["columns"], arrays["constants"], features)

@@ -1,17 +1,16 @@
 """Tag systems that are networks over embedding streams: which network, loss and inputs the parameters ask for."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 import torch
 from scipy.special import expit
 from torch import Tensor, nn
 
 from stackstudy.devices import pick_device
-from stackstudy.embeddings.store import COMPANIONS
 from stackstudy.evaluation.tables import thresholds
 from stackstudy.evaluation.tags import choose_threshold, micro_f1_at
 from stackstudy.models import training
@@ -25,9 +24,9 @@ from stackstudy.models.sequence import SequenceDSF
 from stackstudy.params import TagsNeural
 from stackstudy.systems.data import Fitted, TagData, predictions_of
 from stackstudy.systems.inputs import fusion_inputs, vectors_of
+from stackstudy.systems.networks import MOST_TAGS, fusion_streams, options_of, train_networks, without_companions
 
 FUSIONS = {"dsf-mhsa": DSFMHSA, "dsf-crossattn": DSFCrossAttention, "sequence-dsf": SequenceDSF}
-MOST_TAGS = 5  # of a question; the published label count is divided by it
 
 
 def neural(data: TagData, parameters: TagsNeural, folder: Path) -> Fitted:
@@ -38,27 +37,21 @@ def neural(data: TagData, parameters: TagsNeural, folder: Path) -> Fitted:
     tensors = _tensors(data, parameters)
     make = _network(parameters, tensors.inputs[0].shape[1], len(data.space.names))
     loss = _loss(parameters, tensors.targets[tensors.train])
-    rows = torch.from_numpy(data.rows("validation", "test")).to(tensors.targets.device)
-    models, histories, probabilities = {}, [], {}
-    for seed in parameters.seeds:
-        checkpoints = folder / "checkpoints" / f"seed-{seed}"
-        trained = training.train(make, loss, tensors, BEST_F1, _options(parameters), seed, checkpoints)
-        models[seed] = trained.model
-        histories.append(trained.history.select(pl.lit(seed).alias("seed"), pl.all()))
-        probabilities[seed] = expit(training.predict(trained.model, tensors.inputs, rows, parameters.batch_size))
+    options = _options(parameters)
+    networks = train_networks(make, loss, data, tensors, BEST_F1, options, parameters.seeds, folder)
+    probabilities = {seed: expit(logits) for seed, logits in networks.outputs.items()}
     predictions = predictions_of(parameters.name, "tags", data, parameters, probabilities)
     cuts = dict(zip(parameters.seeds, thresholds(predictions, data.questions, data.space.labels), strict=True))
-    streams = tuple(name for name in streams_of(parameters) if name not in COMPANIONS)
-    save_model(SavedModel(models, cuts, streams, tuple(data.space.names), data.encoder), folder / "model")
-    size = sum(weight.numel() for weight in models[parameters.seeds[0]].parameters())
-    return Fitted(predictions, pl.concat(histories), size)
+    streams = without_companions(streams_of(parameters))
+    save_model(SavedModel(networks.models, cuts, streams, tuple(data.space.names), data.encoder), folder / "model")
+    return Fitted(predictions, networks.history, networks.size)
 
 
 def streams_of(parameters: TagsNeural) -> tuple[str, ...]:
     """Return the arrays of the embedding store that a system reads."""
     if parameters.system == "body-mlp":
         return ("body",)
-    return ("title", parameters.keys, *(name for name, stream in COMPANIONS.items() if stream == parameters.keys))
+    return fusion_streams(parameters.keys)
 
 
 def _network(parameters: TagsNeural, inputs: int, outputs: int) -> Callable[[], nn.Module]:
@@ -88,16 +81,7 @@ def _options(parameters: TagsNeural) -> training.Options:
     mixup = None
     if parameters.mixup != "none":
         mixup = Mixup(parameters.mixup, parameters.mixup_alpha, parameters.mixup_epochs, parameters.late_dropout)
-    return training.Options(
-        learning_rate=parameters.learning_rate,
-        weight_decay=parameters.weight_decay,
-        batch_size=parameters.batch_size,
-        max_epochs=parameters.max_epochs,
-        patience=parameters.patience,
-        schedule=parameters.schedule,
-        gradient_clip=parameters.gradient_clip,
-        mixup=mixup,
-    )
+    return replace(options_of(parameters), gradient_clip=parameters.gradient_clip, mixup=mixup)
 
 
 def _tensors(data: TagData, parameters: TagsNeural) -> training.Data:

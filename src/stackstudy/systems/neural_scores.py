@@ -11,12 +11,10 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 import torch
 from torch import Tensor, nn
 
 from stackstudy.devices import pick_device
-from stackstudy.embeddings.store import COMPANIONS
 from stackstudy.models import training
 from stackstudy.models.batches import Input, to_device
 from stackstudy.models.course import Metric
@@ -27,10 +25,10 @@ from stackstudy.models.targets import ScoreTarget
 from stackstudy.params import ScoresNeural
 from stackstudy.systems.data import Data, Fitted, predictions_of
 from stackstudy.systems.inputs import fusion_inputs, vectors_of
+from stackstudy.systems.networks import MOST_TAGS, fusion_streams, options_of, train_networks, without_companions
 
 SINGLE = {"title-mlp": "title", "body-mlp": "body"}  # networks that read one vector, and which
 FUSIONS = {"dsf-mhsa": DSFMHSA, "dsf-crossattn": DSFCrossAttention}
-MOST_TAGS = 5  # of a question; the published tag count is clipped at it and divided by it
 
 
 def neural_scores(data: Data, parameters: ScoresNeural, folder: Path) -> Fitted:
@@ -43,27 +41,20 @@ def neural_scores(data: Data, parameters: ScoresNeural, folder: Path) -> Fitted:
     tensors = _tensors(data, target, parameters)
     make = _network(parameters, tensors.inputs[0].shape[1])
     metric = _votes(target, data.scores()[data.rows("validation")])
-    rows = torch.from_numpy(data.rows("validation", "test")).to(tensors.targets.device)
-    models, histories, values = {}, [], {}
-    for seed in parameters.seeds:
-        checkpoints = folder / "checkpoints" / f"seed-{seed}"
-        trained = training.train(make, _loss(parameters), tensors, metric, _options(parameters), seed, checkpoints)
-        models[seed] = trained.model
-        histories.append(trained.history.select(pl.lit(seed).alias("seed"), pl.all()))
-        outputs = training.predict(trained.model, tensors.inputs, rows, parameters.batch_size)
-        values[seed] = target.scores(outputs[:, 0])
-    streams = tuple(name for name in streams_of(parameters) if name not in COMPANIONS)
-    save_model(SavedModel(models, {}, streams, ("score",), data.encoder, asdict(target)), folder / "model")
+    loss, options = _loss(parameters), options_of(parameters)
+    networks = train_networks(make, loss, data, tensors, metric, options, parameters.seeds, folder)
+    values = {seed: target.scores(outputs[:, 0]) for seed, outputs in networks.outputs.items()}
+    streams = without_companions(streams_of(parameters))
+    save_model(SavedModel(networks.models, {}, streams, ("score",), data.encoder, asdict(target)), folder / "model")
     predictions = predictions_of(parameters.name, "scores", data, parameters, values)
-    size = sum(weight.numel() for weight in models[parameters.seeds[0]].parameters())
-    return Fitted(predictions, pl.concat(histories), size)
+    return Fitted(predictions, networks.history, networks.size)
 
 
 def streams_of(parameters: ScoresNeural) -> tuple[str, ...]:
     """Return the arrays of the embedding store that a system reads."""
     if parameters.system in SINGLE:
         return (SINGLE[parameters.system],)
-    return ("title", parameters.keys, *(name for name, stream in COMPANIONS.items() if stream == parameters.keys))
+    return fusion_streams(parameters.keys)
 
 
 def _target(data: Data, parameters: ScoresNeural) -> ScoreTarget:
@@ -96,17 +87,6 @@ def _votes(target: ScoreTarget, actual: np.ndarray) -> Metric:
         return float(np.sqrt(np.mean((target.scores(outputs[:, 0]) - actual) ** 2)))
 
     return Metric("rmse", rmse, mode=None)
-
-
-def _options(parameters: ScoresNeural) -> training.Options:
-    return training.Options(
-        learning_rate=parameters.learning_rate,
-        weight_decay=parameters.weight_decay,
-        batch_size=parameters.batch_size,
-        max_epochs=parameters.max_epochs,
-        patience=parameters.patience,
-        schedule=parameters.schedule,
-    )
 
 
 def _tensors(data: Data, target: ScoreTarget, parameters: ScoresNeural) -> training.Data:

@@ -1,15 +1,12 @@
-"""The score systems by name; the table to extend with a new one."""
+"""The score systems of notebooks 21 and 23 by name; the tables to extend with a new one."""
 
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from stackstudy.systems import beyond_scores, linear_scores, neural_scores, tree_scores
+from stackstudy.systems import beyond_scores, linear_scores, tree_scores
 from stackstudy.systems.data import Data, Fitted
-from stackstudy.systems.terms import texts_of
-
-__all__ = ["BEYOND", "NETWORKS", "SCORE_SYSTEMS", "TRADITIONAL", "texts_of"]
 
 ScoreSystem = Callable[[Data, Any, Path], Fitted]
 
@@ -36,10 +33,3 @@ BEYOND: dict[str, ScoreSystem] = {
     "two-part": beyond_scores.two_part,
     "ordinal": beyond_scores.ordinal,
 }
-NETWORKS: dict[str, ScoreSystem] = {
-    "title-mlp": neural_scores.neural_scores,
-    "body-mlp": neural_scores.neural_scores,
-    "dsf-crossattn": neural_scores.neural_scores,
-    "dsf-mhsa": neural_scores.neural_scores,
-}
-SCORE_SYSTEMS: dict[str, ScoreSystem] = TRADITIONAL | BEYOND | NETWORKS

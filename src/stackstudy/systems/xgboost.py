@@ -12,9 +12,9 @@ from sklearn.utils.class_weight import compute_sample_weight
 from stackstudy.devices import pick_device
 from stackstudy.evaluation.single_label import single_label
 from stackstudy.evaluation.tables import thresholds
+from stackstudy.models.boosting import Rows, boost
 from stackstudy.models.trees import TreeTagger, discriminant_scores
 from stackstudy.params import TagsXGBoost
-from stackstudy.runs import progress
 from stackstudy.systems.data import Fitted, TagData, predictions_of
 from stackstudy.systems.inputs import vectors_of
 
@@ -50,18 +50,12 @@ def xgboost(data: TagData, parameters: TagsXGBoost, folder: Path) -> Fitted:
     return Fitted(predictions, pl.concat([history for _, history in boosted.values()]), tagger.nodes() + mapped)
 
 
-class _Rows(NamedTuple):
-    features: np.ndarray  # float32 (r, f)
-    targets: np.ndarray  # classes (r,) or labels (r, c)
-    weights: np.ndarray | None = None  # (r,)
-
-
 class _Task(NamedTuple):
     """What is to be learned, and the tagger that it gives once there are boosters."""
 
     objective: dict[str, Any]
-    train: _Rows
-    validation: _Rows
+    train: Rows
+    validation: Rows
     tagger: TreeTagger
 
 
@@ -71,7 +65,7 @@ def _published(data: TagData, parameters: TagsXGBoost, vectors: np.ndarray) -> _
     train, validation = (kept.rows(data.questions, split) for split in ("train", "validation"))
     weights = compute_sample_weight("balanced", kept.label[train])
     tagger = TreeTagger({}, kept.classes, np.zeros(len(data.space.names), np.float32), None)
-    rows = _Rows(vectors[train], kept.label[train], weights), _Rows(vectors[validation], kept.label[validation])
+    rows = Rows(vectors[train], kept.label[train], weights), Rows(vectors[validation], kept.label[validation])
     return _Task(objective, *rows, tagger)
 
 
@@ -86,47 +80,13 @@ def _corrected(data: TagData, parameters: TagsXGBoost, vectors: np.ndarray) -> _
     targets = labels[:, columns]
     scores, features = discriminant_scores(vectors[train], targets[train])
     objective = {"objective": "binary:logistic", "eval_metric": "logloss"}
-    rows = _Rows(scores, targets[train]), _Rows(features(vectors[validation]), targets[validation])
+    rows = Rows(scores, targets[train]), Rows(features(vectors[validation]), targets[validation])
     return _Task(objective, *rows, TreeTagger({}, columns, shares, features))
 
 
 def _boost(task: _Task, parameters: TagsXGBoost, seed: int) -> tuple[xgb.Booster, pl.DataFrame]:
-    """Return the booster of a seed, cut after its best round where there is patience, and its losses by round."""
-    bins = {"max_bin": parameters.max_bin}
-    train = xgb.QuantileDMatrix(task.train.features, task.train.targets, weight=task.train.weights, **bins)
-    validation = xgb.QuantileDMatrix(task.validation.features, task.validation.targets, ref=train, **bins)
     device = pick_device(parameters.device)
     options = parameters.model_dump(include=set(SHARED)) | task.objective
-    options |= {"tree_method": "hist", "seed": seed, "device": "cpu" if device == "mps" else device}
-    callbacks: list[xgb.callback.TrainingCallback] = [_Progress(f"boosting, seed {seed}", parameters.rounds)]
-    if parameters.patience:
-        callbacks.append(xgb.callback.EarlyStopping(rounds=parameters.patience, save_best=True))
-    losses: dict[str, dict[str, list[float]]] = {}
-    evals = [(train, "train"), (validation, "validation")]
-    booster = xgb.train(
-        options, train, parameters.rounds, evals=evals, evals_result=losses, callbacks=callbacks, verbose_eval=False
-    )
-    return booster, _history(losses, task.objective["eval_metric"], seed)
-
-
-def _history(losses: dict[str, dict[str, list[float]]], metric: str, seed: int) -> pl.DataFrame:
-    columns = {f"{split}_loss": losses[split][metric] for split in ("train", "validation")}
-    rounds = len(columns["train_loss"])
-    return pl.DataFrame({"seed": np.full(rounds, seed), "round": np.arange(1, rounds + 1), **columns})
-
-
-class _Progress(xgb.callback.TrainingCallback):
-    """Reports each round."""
-
-    def __init__(self, stage: str, rounds: int) -> None:
-        self.stage, self.rounds, self.done = stage, rounds, 0
-
-    def after_iteration(self, model: xgb.Booster, epoch: int, evals_log: dict[str, Any]) -> bool:
-        (losses,) = evals_log["validation"].values()
-        progress.report(self.stage, epoch + 1, self.rounds, validation_loss=losses[-1])
-        self.done = epoch + 1
-        return False
-
-    def after_training(self, model: xgb.Booster) -> xgb.Booster:
-        progress.report(self.stage, self.done, self.done)
-        return model
+    options["device"] = "cpu" if device == "mps" else device
+    limits = parameters.rounds, parameters.patience
+    return boost(task.train, task.validation, options, *limits, seed, f"boosting, seed {seed}")
