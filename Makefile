@@ -52,7 +52,7 @@ notebooks: $(STAMP) ## Execute all notebooks in place, at smoke size
 	@$(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False notebooks/*.ipynb
 
 test: $(STAMP) ## Run all tests, nbval over the notebooks included
-	@$(BIN)/python -m pytest -n auto --dist loadfile tests
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile tests
 	@$(BIN)/python -m pytest --nbval-lax notebooks
 
 lint: $(STAMP) ## Check style and format
