@@ -127,15 +127,6 @@ def test_a_stratum_is_judged_as_if_it_were_all(questions, plain):
     assert score_tables.by_stratum([made("a", plain, 1)], plain, 10, 0) is None
 
 
-def test_strata_stand_side_by_side_the_largest_first(questions):
-    frame = score_tables.by_stratum([made("a", questions, 10), made("bb", questions, 1)], questions, 50, 0)
-    table = score_tables.side_by_side(frame, {"text": "bb", "both": "a"}, "spearman")
-    assert table.columns[:5] == ["stratum", "questions", "text", "text_low", "text_high"]
-    assert table["questions"].is_sorted(descending=True)
-    expected = frame.filter(system="a", stratum="b")["spearman_high"].item()
-    assert table.filter(stratum="b")["both_high"].item() == expected
-
-
 def test_r2_without_top_is_that_of_the_summary_at_both_ends(questions):
     predictions = [made("close", questions, 5, seeds=2)]
     summary = tables.points(score_tables.score_systems(predictions, questions))

@@ -138,15 +138,6 @@ def test_numbers_are_named_as_the_paper_reads_them(systems):
     assert pairs["sharp_one_vs_blunt"]["f1_micro"].keys() == {"difference", "low", "high", "p"}
 
 
-def test_strata_are_evaluated_apart(questions, systems):
-    frame = tables.by_stratum(systems, questions, resamples=50, seed=0)
-    assert frame["stratum"].unique(maintain_order=True).to_list() == ["(none)", "a", "b"]
-    assert frame.filter(system="blunt")["questions"].sum() == len(rows_of(questions, "test"))
-    inside = (questions["stratum"].gather(rows_of(questions, "test")) == "a").fill_null(False).to_numpy()
-    expected = np.mean([seed.take(inside).point()["f1_macro"] for seed in systems["blunt"]])
-    assert frame.filter(system="blunt", stratum="a")["f1_macro"].item() == pytest.approx(expected)
-
-
 def test_with_intervals_picks_columns(systems):
     summary = tables.summary(paired_bootstrap(systems, 50, seed=0))
     frame = tables.with_intervals(summary, ["ece", "lrap"])

@@ -9,7 +9,8 @@ import polars as pl
 
 from stackstudy.evaluation.catalogue import courses
 from stackstudy.evaluation.predictions import Predictions, rows_of
-from stackstudy.evaluation.score_tables import FLOORS, METRICS, RAW, role, strata_of
+from stackstudy.evaluation.score_tables import FLOORS, METRICS, RAW, role
+from stackstudy.evaluation.strata import strata_of
 from stackstudy.evaluation.studies import OUTCOMES, Pair, listed, outcomes
 from stackstudy.evaluation.tables import PAIR, pair_numbers
 from stackstudy.evaluation.tables import numbers as table_numbers

@@ -9,7 +9,8 @@ import polars as pl
 from stackstudy.evaluation import scores
 from stackstudy.evaluation.bootstrap import Evaluation
 from stackstudy.evaluation.predictions import Predictions, check_comparable, rows_of
-from stackstudy.evaluation.tables import Systems, comparisons, summary_of_parts, with_intervals
+from stackstudy.evaluation.strata import strata_of, summary_of_parts
+from stackstudy.evaluation.tables import Systems, comparisons, with_intervals
 
 WITHIN = ("r2_within", "r2_log_within", "spearman_within")  # where the questions come from several strata
 METRICS = ("rmse", "mae", "r2", "r2_log", "spearman", *WITHIN)  # that are tested
@@ -35,12 +36,6 @@ def made_for(predictions: Sequence[Predictions], strata: Sequence[str] | None) -
     if not found:
         raise ValueError(f"no score system was trained on {'all questions' if wanted is None else ', '.join(wanted)}")
     return found
-
-
-def strata_of(questions: pl.DataFrame, rows: np.ndarray) -> pl.Series | None:
-    """Return the name of the stratum of each of `rows`; None where the questions do not come from several strata."""
-    named = questions["stratum"].fill_null("(none)").gather(rows)
-    return named if named.n_unique() > 1 else None
 
 
 def score_systems(predictions: Sequence[Predictions], questions: pl.DataFrame, split: str = "test") -> Systems:
@@ -115,16 +110,6 @@ def by_stratum(
         return {each.system: [scores.row_sums(actual[rows], s) for s in each.at(rows)] for each in predictions}
 
     return summary_of_parts(strata, inside, resamples, seed)
-
-
-def side_by_side(strata: pl.DataFrame, systems: dict[str, str], metric: str) -> pl.DataFrame:
-    """Return one row per stratum: questions, and `metric` of some systems (column -> system) with its interval."""
-    table = strata.select("stratum", "questions").unique(maintain_order=True)
-    for column, system in systems.items():
-        ends = {f"{metric}{end}": f"{column}{end}" for end in ("", "_low", "_high")}
-        part = strata.filter(system=system).select("stratum", *ends).rename(ends)
-        table = table.join(part, on="stratum", how="left", maintain_order="left")
-    return table.sort("questions", descending=True, maintain_order=True)
 
 
 def r2_without_top(predictions: Sequence[Predictions], questions: pl.DataFrame) -> dict[str, Any]:

@@ -4,7 +4,7 @@ Everything is computed on the test rows. Seeds are averaged; ``<metric>_std`` is
 ``<metric>_low`` and ``<metric>_high`` bound the 95 % bootstrap interval over questions. Undefined values are null.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import combinations
 from typing import Any
 
@@ -13,7 +13,7 @@ import polars as pl
 from scipy import sparse
 
 from stackstudy.evaluation import tags
-from stackstudy.evaluation.bootstrap import Evaluation, RowSums, holm, interval, p_value, paired_bootstrap
+from stackstudy.evaluation.bootstrap import Evaluation, RowSums, holm, interval, p_value
 from stackstudy.evaluation.predictions import Predictions, check_comparable, rows_of
 
 LOWER_IS_BETTER = {"ece", "rmse", "mae", "rmse_log", "pinball"}
@@ -66,31 +66,6 @@ def points(systems: Systems) -> pl.DataFrame:
     return _frame(
         [{"system": name} | {metric: _mean(each, metric) for metric in each[0]} for name, each in seeds.items()]
     )
-
-
-def by_stratum(systems: Systems, questions: pl.DataFrame, resamples: int, seed: int) -> pl.DataFrame:
-    """Return the `summary` of each stratum of the test rows, with its number of questions."""
-    strata = questions["stratum"].fill_null("(none)").gather(rows_of(questions, "test"))
-
-    def inside(rows: np.ndarray) -> Systems:
-        return {name: [each.take(rows) for each in seeds] for name, seeds in systems.items()}
-
-    return summary_of_parts(strata, inside, resamples, seed)
-
-
-def summary_of_parts(
-    parts: pl.Series, inside: Callable[[np.ndarray], Systems], resamples: int, seed: int
-) -> pl.DataFrame:
-    """Return the `summary` of each part (stratum), with its number of questions.
-
-    `parts` names the part of each of n questions; `inside` gives the systems on those at some positions (r,) of them.
-    """
-    frames = []
-    for name in parts.unique().sort():
-        rows = np.flatnonzero((parts == name).to_numpy())
-        frame = summary(paired_bootstrap(inside(rows), resamples, seed))
-        frames.append(frame.select(pl.lit(name).alias("stratum"), pl.lit(rows.size).alias("questions"), pl.all()))
-    return pl.concat(frames, how="vertical_relaxed")
 
 
 def comparisons(
