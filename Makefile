@@ -24,7 +24,8 @@ help: ## Print this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
 	@echo
 	@echo "  PROFILE=$(PROFILE)  one of:$(patsubst profiles/%.yaml, %,$(wildcard profiles/*.yaml))"
-	@echo "  DATA=path       a Posts.xml, .7z, CSV or parquet of questions (needed by reference and paper)"
+	@echo "  DATA=path       a Posts.xml, .7z, CSV or parquet of questions, for reference and paper to run on;"
+	@echo "                  without it their paper is built from committed results, where there are any"
 
 env: $(STAMP) ## Create the environment (once)
 

@@ -5,11 +5,13 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
 from stackstudy import cli
+
+YAML = "description: x\nresources: {timeout_minutes: 1}\nexperiments: {01-questions: {parameters: {source: %s}}}\n"
 
 
 @pytest.fixture
@@ -43,7 +45,7 @@ def test_help_is_quick_and_needs_nothing_heavy():
     seconds, heavy = done.stdout.splitlines()[-1].split(maxsplit=1)
     assert float(seconds) < 0.5
     assert heavy == "set()"
-    assert all(command in done.stdout for command in ("ingest", "run", "status", "paper", "report"))
+    assert all(command in done.stdout for command in ("ingest", "run", "status", "paper", "readme", "report"))
 
 
 def test_the_runner_imports_no_torch():
@@ -81,6 +83,28 @@ def test_ingest_prints_the_counts(tmp_path, monkeypatch, capsys):
     assert calls == [((["a.xml", "b.csv"], out), options)]
 
 
+def test_predict_prints_notes_and_metrics_with_their_intervals(tmp_path, monkeypatch, capsys):
+    import polars as pl
+
+    values = {"f1_micro": 0.61234, "f1_micro_low": 0.5, "f1_micro_high": 0.7, "f1_micro_std": None}
+    metrics = pl.DataFrame([{"system": "net"} | values | dict.fromkeys(("r2", "r2_low", "r2_high"), None)])
+    calls = []
+
+    def predict(*arguments, **options):
+        calls.append((arguments, options))
+        return SimpleNamespace(metrics=metrics, notes=("3 questions",))
+
+    put(monkeypatch, "stackstudy.predict", predict=predict)
+    out = tmp_path / "predictions.parquet"
+    assert call(monkeypatch, "predict", "runs/a/b", "new.csv", "--out", str(out), "--site", "dba") == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert lines[0] == ["3", "questions"]
+    assert ["net", "f1_micro", "0.612", "0.500", "to", "0.700"] in lines
+    assert ["net", "r2", "undefined"] in lines
+    assert lines[-1] == [str(out)]
+    assert calls == [((Path("runs/a/b"), "new.csv", out), {"site": "dba"})]
+
+
 def test_report_runs_then_builds_and_ends_with_the_pdf(project, monkeypatch, capsys):
     calls = []
 
@@ -91,6 +115,7 @@ def test_report_runs_then_builds_and_ends_with_the_pdf(project, monkeypatch, cap
     put(monkeypatch, "stackstudy.paper.collect", collect=lambda profile: calls.append(("collect", profile)))
     put(monkeypatch, "stackstudy.paper.build", build=build)
     put(monkeypatch, "stackstudy.runs.runner", run=lambda profile, data: calls.append(("run", profile, data)) or 0)
+    (project / "profiles" / "smoke.yaml").write_text(YAML % "planted")
     assert call(monkeypatch, "report", "smoke", "--data", "q.csv") == 0
     assert calls == [
         ("run", "smoke", Path("q.csv")),
@@ -109,9 +134,37 @@ def test_report_runs_then_builds_and_ends_with_the_pdf(project, monkeypatch, cap
     assert calls == []
 
 
+def test_report_of_given_questions_without_them_is_built_from_what_was_collected(project, monkeypatch, capsys):
+    calls = []
+    put(monkeypatch, "stackstudy.paper.collect", collect=lambda profile: calls.append("collect"))
+    put(monkeypatch, "stackstudy.paper.build", build=lambda *_, **__: calls.append("build") or [Path("x.pdf")])
+    put(monkeypatch, "stackstudy.runs.runner", run=lambda profile, data: calls.append("run") or 0)
+    (project / "profiles" / "a.yaml").write_text(YAML % "DATA")
+    assert call(monkeypatch, "report", "a") == 0
+    assert calls == ["run", "collect", "build"]  # with nothing collected the runner says what it needs
+
+    (project / "results" / "a").mkdir(parents=True)
+    (project / "results" / "a" / "numbers.json").write_text("{}")
+    calls.clear()
+    capsys.readouterr()
+    assert call(monkeypatch, "report", "a") == 0
+    assert calls == ["build"]
+    assert capsys.readouterr().out.splitlines() == [
+        "no questions given (--data PATH, make: DATA=PATH), so nothing is run for profile a",
+        "no runs here: built from results/a and figures/a as they are",
+        "x.pdf",
+    ]
+    (project / "runs" / "a" / "01-questions").mkdir(parents=True)
+    calls.clear()
+    assert call(monkeypatch, "report", "a") == 0
+    assert calls == ["collect", "build"]
+    calls.clear()
+    assert call(monkeypatch, "report", "a", "--data", "q.csv") == 0
+    assert calls == ["run", "collect", "build"]
+
+
 def test_status_of_a_profile_that_never_ran(project, monkeypatch, capsys):
-    text = "description: x\nresources: {timeout_minutes: 1}\nexperiments: {01-questions: {}}\n"
-    (project / "profiles" / "a.yaml").write_text(text)
+    (project / "profiles" / "a.yaml").write_text(YAML % "planted")
     begun = time.monotonic()
     assert call(monkeypatch, "status", "a") == 0
     line = capsys.readouterr().out.splitlines()[1]

@@ -1,4 +1,4 @@
-"""The command line: ``stackstudy ingest | run | status | paper | report``."""
+"""The command line: ``stackstudy ingest | run | status | predict | paper | readme | report``."""
 
 import sys
 import time
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 if TYPE_CHECKING:
+    from polars import DataFrame
     from rich.table import Table
 
 FORMATS = ("pdf", "html", "docx")
@@ -101,11 +102,48 @@ def paper(
 
 
 @commands.command()
+def predict(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="A finished run: runs/sample/13-tags-neural.")],
+    questions: Annotated[str, typer.Argument(help="What ingest reads; tags or scores to be predicted may be missing.")],
+    out: Annotated[Path, typer.Option(help="The predictions to write, a parquet file.")],
+    site: Annotated[str | None, typer.Option(help="Site of the questions, where the source does not say it.")] = None,
+) -> None:
+    """Apply the saved systems of a run to new questions, and judge them where the answers are known."""
+    from rich.console import Console
+
+    from stackstudy.predict import predict as apply
+
+    predicted = apply(folder, questions, out, site=site)
+    console = Console()
+    for note in predicted.notes:
+        console.print(note, markup=False, highlight=False, soft_wrap=True)
+    if predicted.metrics is not None:
+        console.print(_metrics(predicted.metrics))
+    print(out)
+
+
+@commands.command()
+def readme(profile: Profile) -> None:
+    """Put the results of a profile at the opening of the README."""
+    from stackstudy.paper.readme import write_readme
+
+    _gather(profile)
+    print(write_readme(profile))
+
+
+@commands.command()
 def report(profile: Profile, data: Data = None, engine: Engine = "typst") -> None:
-    """Run what is missing or stale, then build the paper; the last line is the path of the PDF."""
+    """Run what is missing or stale, then build the paper; the last line is the path of the PDF.
+
+    A profile of questions that someone has to give, without them: built from its results, as they are committed.
+    """
+    from stackstudy.paper.finished import has_results
+    from stackstudy.runs.profile import asks_for_data
     from stackstudy.runs.runner import run as run_profile
 
-    if code := run_profile(profile, data=data):
+    if data is None and asks_for_data(profile) and has_results(profile):
+        print(f"no questions given (--data PATH, make: DATA=PATH), so nothing is run for profile {profile}")
+    elif code := run_profile(profile, data=data):
         raise typer.Exit(code)
     for path in sorted(_build(profile, engine, None), key=lambda path: path.suffix == ".pdf"):
         print(path)
@@ -131,10 +169,39 @@ def app() -> None:
 
 def _build(profile: str, engine: str, formats: list[str] | None) -> list[Path]:
     from stackstudy.paper.build import build
-    from stackstudy.paper.collect import collect
 
-    collect(profile)
+    _gather(profile)
     return build(profile, engine=engine, formats=formats or FORMATS)
+
+
+def _gather(profile: str) -> None:
+    """Collect the results of the runs; where there are none, the collected results are taken as they are."""
+    from stackstudy.paper.collect import collect
+    from stackstudy.paper.finished import has_results, has_runs
+
+    if has_results(profile) and not has_runs(profile):
+        print(f"no runs here: built from results/{profile} and figures/{profile} as they are")
+    else:
+        collect(profile)
+
+
+def _metrics(metrics: "DataFrame") -> "Table":
+    """Return the metrics of each system as a table, a row per system and metric."""
+    from rich.table import Table
+
+    table = Table("system", "metric", box=None, pad_edge=False, header_style="bold")
+    for column in ("value", "95 % interval"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for row in metrics.to_dicts():
+        for metric in (name for name in row if f"{name}_low" in row):
+            value, low, high = (row[f"{metric}{end}"] for end in ("", "_low", "_high"))
+            interval = "" if low is None else f"{_number(low)} to {_number(high)}"
+            table.add_row(row["system"], metric, "undefined" if value is None else _number(value), interval)
+    return table
+
+
+def _number(value: float) -> str:
+    return f"{value:.3f}" if abs(value) < 10 else f"{value:,.1f}"
 
 
 def _counts(report: Any) -> "Table":

@@ -1,7 +1,7 @@
 """Parameters of every notebook: frozen pydantic models, checked before a kernel starts.
 
-A model names what its notebook needs (patterns of notebook names) and what it leaves in its run folder.
-Values have no defaults here: the notebook's own ``parameters`` cell holds the smoke-size ones, and a profile
+A model names what its notebook needs (notebooks, or patterns of names of experiments) and what it leaves in its run
+folder. Values have no defaults here: the notebook's own ``parameters`` cell holds the smoke-size ones, and a profile
 overrides them.
 """
 
@@ -131,7 +131,7 @@ class TagsNeural(TagSystem):
     gamma_positive: float
     hidden: tuple[Count, ...]
     dropout: Fraction
-    late_dropout: Fraction  # from the end of mixup on; without mixup, dropout stays what it is
+    late_dropout: Fraction  # after the epochs of mixup, also where they mix nothing; without any, dropout stays
     learning_rate: float
     weight_decay: float
     schedule: Literal["constant", "plateau", "onecycle"]
@@ -182,6 +182,30 @@ class TagsSeq2seq(TagSystem):
             if getattr(self, whole) % getattr(self, part):
                 raise ValueError(f"{whole} must be a multiple of {part}")
         return self
+
+
+class TagsFinetuned(TagSystem):
+    """18: the encoder itself, trained on title and body."""
+
+    needs = ("01-questions", "03-tag-centroids")
+    products = ("history.csv", "predictions/*.npz")
+
+    name: SystemName
+    encoder: str  # see 02
+    max_length: Count  # tokens of title and body together
+    frozen_layers: Annotated[int, Field(ge=0)]  # the lowest, that stay as they are; embeddings always do
+    lora_rank: Count | None  # of what is added to each weight matrix; None: the weights themselves are trained
+    gradient_checkpointing: bool  # less memory, a third more time
+    dropout: Fraction  # of the question's vector
+    learning_rate: float  # of the uppermost layer
+    layer_decay: Annotated[float, Field(gt=0, le=1)]  # each layer below learns at that share of the rate above it
+    head_learning_rate: float  # of the new layer
+    weight_decay: float
+    gradient_clip: Annotated[float, Field(gt=0)] | None  # largest norm
+    batch_size: Count
+    max_epochs: Count
+    patience: Count
+    device: str
 
 
 class ScoreSystem(Parameters):
@@ -278,7 +302,7 @@ class Comparison(Parameters):
 class TagsComparison(Comparison):
     """19: all tag systems of the profile on the same test rows."""
 
-    needs = ("01-questions", "02-embeddings", "03-tag-centroids", "1[1-4]-*")
+    needs = ("01-questions", "02-embeddings", "03-tag-centroids", "1[1-8]-*")
     products = ("tables/tags-summary.csv", "figures/tags-per-label.png")
 
 
@@ -291,6 +315,16 @@ class ScoresComparison(Comparison):
     strata: Strata  # of the systems that are compared
 
 
+class Audit(Comparison):
+    """31: what each habit of the published study does to a number."""
+
+    needs = ("01-questions", "02-embeddings", "03-tag-centroids", "1[1-4]-*", "22-*", "31-audit-*")
+    products = ("tables/audit-effects.csv", "tables/audit-spread.csv", "figures/audit-effects.png")
+
+    splits: Annotated[int, Field(ge=2)]  # random ones, for what depends on the split
+    orphan_cosine: Annotated[float, Field(ge=-1, le=1)]  # of the corrected label space; published: -1
+
+
 NOTEBOOKS: dict[str, type[Parameters]] = {
     "01-questions": Questions,
     "02-embeddings": Embeddings,
@@ -299,9 +333,11 @@ NOTEBOOKS: dict[str, type[Parameters]] = {
     "12-tags-xgboost": TagsXGBoost,
     "13-tags-neural": TagsNeural,
     "14-tags-seq2seq": TagsSeq2seq,
+    "18-tags-finetuned": TagsFinetuned,
     "19-tags-comparison": TagsComparison,
     "21-scores-traditional": ScoresTraditional,
     "22-scores-neural": ScoresNeural,
     "23-scores-beyond": ScoresBeyond,
     "29-scores-comparison": ScoresComparison,
+    "31-audit": Audit,
 }

@@ -6,35 +6,9 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-import torch
-from sentence_transformers import SentenceTransformer
-from sentence_transformers.base.modules import Transformer
-from sentence_transformers.sentence_transformer.modules import Pooling
-from transformers import BertConfig, BertModel, BertTokenizer
+from tiny_encoder import WORDS, build_model
 
 from stackstudy.embeddings.encoder import Encoder, load_encoder
-
-WORDS = [f"w{i}" for i in range(60)]
-SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-
-
-def build_model(folder: Path, pooling: str = "mean", seed: int = 0, padding_side: str = "right") -> Path:
-    torch.manual_seed(seed)
-    vocabulary = {word: i for i, word in enumerate(SPECIAL + WORDS)}
-    config = BertConfig(
-        vocab_size=len(vocabulary),
-        hidden_size=16,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=32,
-        max_position_embeddings=64,
-        initializer_range=0.5,
-    )
-    BertModel(config).save_pretrained(folder / "bert")
-    BertTokenizer(vocab=vocabulary, padding_side=padding_side).save_pretrained(folder / "bert")
-    transformer = Transformer(str(folder / "bert"))
-    SentenceTransformer(modules=[transformer, Pooling(16, pooling)]).save(str(folder / "model"))
-    return folder / "model"
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 from dataclasses import replace
 
 import numpy as np
+import polars as pl
 import pytest
 
 from stackstudy.embeddings import embed as module
@@ -47,6 +48,20 @@ def test_the_store_holds_every_stream_and_nothing_else(store):
     names = {"title", "body", "body_tokens", "body_chunks", "tag"}
     arrays = names | {"body_tokens_mask", "body_chunks_offsets"}
     assert set(contents(store)) == {f"{name}.json" for name in names} | {f"{name}.npy" for name in arrays}
+
+
+@pytest.mark.parametrize("streams", [("title",), ("body",), ("body_tokens",), ("tag", "body_chunks")])
+def test_only_the_streams_that_are_asked_for_are_made(store, tiny, table, tmp_path, streams):
+    embed_questions(table(ROWS), tmp_path / "some", encoder=tiny, **SIZES, streams=streams)
+    made, all_of_them = contents(tmp_path / "some"), contents(store)
+    assert {name.split(".")[0] for name in made if name.endswith(".json")} == set(streams)
+    assert made == {name: all_of_them[name] for name in made}
+
+
+def test_questions_without_tags_can_be_embedded(tiny, table, tmp_path):
+    untagged = table(2).with_columns(tags=pl.lit([], pl.List(pl.String)))
+    embed_questions(untagged, tmp_path / "untagged", encoder=tiny, **SIZES, streams=("title",))
+    assert load_stream(tmp_path / "untagged", "title").shape == (2, 16)
 
 
 def test_title_and_body_are_in_row_order(store, tiny, table):

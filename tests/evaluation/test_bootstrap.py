@@ -56,6 +56,38 @@ def test_seeds_are_averaged_inside_a_resample():
     np.testing.assert_allclose(both.values["a"]["mean"], values.mean(axis=1))
 
 
+def test_with_seeds_too_their_scatter_widens_the_interval_unless_there_is_one():
+    values, shifts = np.random.default_rng(0).normal(size=40), np.array([-1.0, 0.0, 1.0])
+    scattered = {"a": [mean_of(values + shift) for shift in shifts]}
+    questions, both = (
+        paired_bootstrap(scattered, 4000, 1, seeds_too=also).resampled["a"]["mean"] for also in (False, True)
+    )
+    assert both.var() == pytest.approx(questions.var() + shifts.var() / 3, rel=0.1)
+    one = {"a": [mean_of(values)]}
+    alone = [paired_bootstrap(one, 300, 1, seeds_too=also).resampled["a"]["mean"] for also in (False, True)]
+    np.testing.assert_array_equal(*alone)
+
+
+def test_systems_with_as_many_seeds_draw_the_same_ones():
+    values, shifts = np.random.default_rng(0).normal(size=40), (-1.0, 0.0, 1.0)
+    pair = {name: [mean_of(values + shift + lead) for shift in shifts] for name, lead in (("a", 0.01), ("b", 0.0))}
+    drawn = paired_bootstrap(pair, 400, 0, seeds_too=True).resampled
+    np.testing.assert_allclose(drawn["a"]["mean"] - drawn["b"]["mean"], 0.01)
+
+
+def test_rows_among_others_that_count_nothing_are_evaluated_as_before():
+    random = np.random.default_rng(1)
+    places = np.array([3, 4, 10, 30])
+    of_tags = tags.row_sums(random.random((4, 6), dtype=np.float32), random.random((4, 6)) < 0.3, 0.4)
+    of_scores = scores.row_sums(random.integers(0, 50, 4), random.random(4) * 50)
+    for each in (of_tags, of_scores):
+        placed = each.among(places, 40)
+        assert placed.rows == 40
+        assert placed.take(places).point() == pytest.approx(each.point(), nan_ok=True)
+        for metric, value in placed.point().items():
+            assert value == pytest.approx(each.point()[metric], nan_ok=True), metric
+
+
 def test_the_seed_decides_the_result():
     systems = {"a": [mean_of(np.arange(20.0))]}
     first, again, other = (paired_bootstrap(systems, 300, seed).resampled["a"]["mean"] for seed in (0, 0, 1))

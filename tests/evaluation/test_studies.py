@@ -56,6 +56,16 @@ def test_planned_pairs_are_the_ones_promised(catalogue):
     assert len(published) == 2, "a published system is compared with its corrected self alone"
 
 
+def test_a_trained_encoder_is_compared_with_the_encoder_as_it_was(catalogue):
+    more = [("linear-probe", "baseline", "linear-probe", "corrected"), ("tuned", "finetuned", "tuned", "corrected")]
+    both = pl.concat([catalogue, pl.DataFrame(more, catalogue.schema, orient="row")])
+    found = studies.planned_pairs(both, LEADERS)
+    assert ("tuned", "linear-probe") in found
+    assert ("tuned", "tfidf") in found
+    assert ("mhsa", "linear-probe") in found, "as the best system"
+    assert ("cross", "linear-probe") not in found
+
+
 def test_without_baselines_the_other_pairs_remain(catalogue):
     networks = catalogue.filter(family="network")
     found = studies.planned_pairs(networks, {"best": "cross", "best_network": "cross"})

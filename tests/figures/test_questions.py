@@ -4,6 +4,7 @@ import pytest
 
 from stackstudy.figures import questions
 from stackstudy.figures.drawing import percent
+from stackstudy.runs.products import save_figure
 
 
 @pytest.mark.parametrize("scores", [[0], [3, 4, 5, 0, 1, 2], [-7, -3], [1, 10**6]])
@@ -36,6 +37,12 @@ def test_tag_frequencies(count, names, check_figure, png_bytes):
     figure = questions.tag_frequencies(tags)
     check_figure(figure)
     assert png_bytes(figure) == png_bytes(questions.tag_frequencies(tags.reverse()))
+
+
+def test_tag_frequencies_of_many_tags_are_a_small_file(names, tmp_path):
+    tags = pl.DataFrame({"tag": names(20_000), "count": (90_000 / np.arange(1, 20_001)).astype(int) + 1})
+    save_figure(questions.tag_frequencies(tags), tmp_path, "tags")
+    assert (tmp_path / "tags.svg").stat().st_size < 100_000
 
 
 def test_tag_frequencies_needs_tags_that_occur():

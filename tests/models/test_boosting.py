@@ -3,6 +3,7 @@ import polars as pl
 import pytest
 
 from stackstudy.models.boosting import Rows, Trees, boost, matrix_of
+from stackstudy.models.files import read_model
 
 OPTIONS = {"objective": "reg:squarederror", "max_depth": 3, "learning_rate": 0.2}
 
@@ -24,11 +25,13 @@ def test_boosting_ends_with_the_best_round_on_validation_rows():
 def test_saved_trees_predict_the_same_from_columns_in_any_order(tmp_path):
     booster, _ = boost(rows(200, 0), rows(100, 1), OPTIONS, 20, 5, 0, "toy")
     trees = Trees(("a", "b", "c", "d"), {0: booster})
-    trees.save(tmp_path / "model", {"target": "raw"})
+    trees.save(tmp_path / "model", {"class": "some"}, {"more": np.arange(3.0)})
     frame = pl.DataFrame(rows(50, 2).features, schema=["a", "b", "c", "d"])
     again = Trees.load(tmp_path / "model").predict(frame.select("d", "b", "a", "c"))
     np.testing.assert_array_equal(again[0], trees.predict(frame)[0])
     assert trees.nodes() > 20
+    about, arrays = read_model(tmp_path / "model")
+    assert (about["class"], about["seeds"], arrays["more"].tolist()) == ("some", [0], [0, 1, 2])
 
 
 def test_a_column_that_is_not_there_is_an_error():

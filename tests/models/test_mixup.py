@@ -107,3 +107,10 @@ def test_all_dropout_is_set():
     set_dropout(model, 0.25)
     assert [module.p for module in model.modules() if isinstance(module, nn.Dropout)] == [0.25] * 4
     assert model[0].self_attn.dropout == 0.25
+
+
+def test_a_phase_without_mixup_leaves_inputs_and_targets():
+    model, inputs, targets = network(), torch.rand(3, 4), torch.rand(3, 2)
+    outputs, wanted = Mixup("none", alpha=0.4, epochs=1, late_dropout=0.1).outputs(model, [inputs], targets)
+    torch.testing.assert_close(outputs, model(inputs))
+    assert wanted is targets

@@ -4,8 +4,10 @@ import subprocess
 import sys
 from contextlib import suppress
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -14,6 +16,8 @@ from stackstudy.models import training
 from stackstudy.models.course import Metric
 from stackstudy.models.mixup import Mixup
 from stackstudy.models.mlp import BodyMLP
+from stackstudy.models.rates import LayerRates
+from stackstudy.models.tokens import TokenSequences
 from stackstudy.models.training import Data, Options, predict, train
 from stackstudy.runs import progress
 
@@ -128,6 +132,18 @@ def test_a_finished_training_is_not_repeated(tmp_path, monkeypatch):
     second = run(tmp_path)
     assert outputs(second) == outputs(first)
     assert second.history.equals(first.history)
+    assert second.earlier_seconds > first.earlier_seconds == 0
+
+
+def test_other_code_is_another_training(tmp_path, monkeypatch):
+    first = run(tmp_path)
+    monkeypatch.setattr(training, "code_hash", lambda *modules: f"code of {', '.join(sorted(modules))}")
+    second = run(tmp_path)
+    assert second.earlier_seconds == 0
+    assert outputs(second) == outputs(first)
+    monkeypatch.setattr(training, "code_hash", lambda *modules: "other code")
+    assert run(tmp_path).earlier_seconds == 0
+    assert run(tmp_path).earlier_seconds > 0
 
 
 @pytest.mark.parametrize("state", ["last.ckpt", "finished.pt"])
@@ -222,6 +238,77 @@ def test_plateau_halves_the_rate_after_four_epochs_that_are_not_better(tmp_path,
     options = replace(OPTIONS, max_epochs=8, patience=8, schedule="plateau")
     rates = run(tmp_path, options=options, metric=scripted(values, mode)).history["learning_rate"].to_list()
     assert rates == [0.01] * 6 + [0.005] * 2
+
+
+def test_a_linear_schedule_rises_for_a_tenth_of_the_steps_and_falls_in_a_line(tmp_path):
+    options = replace(OPTIONS, max_epochs=10, patience=10, schedule="linear")
+    rates = run(tmp_path, options=options).history["learning_rate"].to_list()
+    assert rates[0] == pytest.approx(options.learning_rate, rel=0.02)
+    falls = [later - earlier for earlier, later in pairwise(rates)]
+    assert falls == pytest.approx([-options.learning_rate / 9] * 9, rel=0.02)
+
+
+class Deep(BodyMLP):
+    """The first layer is taken for one that was trained before."""
+
+    def layers(self) -> list[nn.Module]:
+        return [self.body[0], self.head]
+
+
+def test_layers_learn_at_their_own_rates(tmp_path):
+    torch.manual_seed(0)
+    before = make().state_dict()
+    rates = LayerRates(head=0.02, decay=0.5)
+    options = replace(OPTIONS, learning_rate=1e-9, schedule="linear", weight_decay=0.0, layer_rates=rates)
+    network = lambda: Deep(inputs=8, hidden=(32,), outputs=3, dropout=0.3)  # noqa: E731
+    trained = train(network, nn.BCEWithLogitsLoss(), planted(), ACCURACY, options, 0, tmp_path)
+    after = trained.model.state_dict()
+    torch.testing.assert_close(after["body.0.weight"], before["body.0.weight"], atol=1e-6, rtol=0)
+    assert (after["head.weight"] - before["head.weight"]).abs().mean() > 0.02
+    assert trained.history["learning_rate"].max() < 1e-8
+
+
+class Bag(nn.Module):
+    """Logits as the mean of what each token has learned, and a check that batches are hardly padded."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tokens = nn.Embedding(20, 3)
+
+    def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        assert mask.double().mean() > 0.8
+        return (self.tokens(ids) * mask[..., None]).sum(dim=1) / mask.sum(dim=1, keepdim=True)
+
+
+def worded(rows: int = 400) -> Data:
+    """Texts of 5 to 30 tokens, with the label j where token j is among them."""
+    random = torch.Generator().manual_seed(0)
+    lengths = torch.randint(5, 31, (rows,), generator=random)
+    ids = torch.randint(0, 20, (int(lengths.sum()),), generator=random, dtype=torch.int32)
+    targets = torch.stack([torch.tensor([j in text for j in range(3)]) for text in ids.split(lengths.tolist())]).float()
+    order = torch.arange(rows)
+    validation = order[300:][lengths[300:].argsort()]
+    return Data((TokenSequences(ids, lengths),), targets, order[:300], validation)
+
+
+def test_texts_of_like_length_share_a_batch_and_outputs_keep_their_order(tmp_path):
+    data, options = worded(), replace(OPTIONS, batch_size=10, learning_rate=0.1, max_epochs=8, patience=8)
+    trained = train(Bag, nn.BCEWithLogitsLoss(), data, ACCURACY, options, 0, tmp_path)
+    assert trained.history["validation_accuracy"].max() > 0.8
+    rows = torch.randperm(400, generator=torch.Generator().manual_seed(1))
+    logits = predict(trained.model, data.inputs, rows, 10)
+    with torch.inference_mode():
+        alone = [trained.model(*data.inputs[0][rows[place : place + 1]]) for place in range(0, 400, 40)]
+    np.testing.assert_allclose(logits[::40], torch.cat(alone), atol=1e-6)
+
+
+def test_a_long_epoch_tells_how_far_it_has_come(tmp_path, monkeypatch):
+    said = []
+    monkeypatch.setattr(training, "LONG_EPOCH", 0.0)
+    monkeypatch.setattr(progress, "report", lambda stage, done, total, **values: said.append((stage, done, total)))
+    run(tmp_path, options=replace(OPTIONS, max_epochs=2))
+    epochs = [[(f"epoch {epoch}, seed 0", done, 7) for done in range(1, 8)] for epoch in (1, 2)]
+    assert said == [*epochs[0], ("training, seed 0", 1, 2), *epochs[1], ("training, seed 0", 2, 2)]
 
 
 def test_gradients_are_clipped_to_their_norm(tmp_path, monkeypatch):

@@ -12,6 +12,14 @@ REPORT = Path(__file__).parents[2] / "report"
 
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="40" height="20"><rect width="40" height="20"/></svg>'
 
+ENVIRONMENT = {
+    "commit": "0123456789abcdef",
+    "dirty": True,
+    "wall_seconds": 75.2,
+    "processor": "Abacus",
+    "device": "cpu",
+}
+
 
 class Project:
     """A checkout in a temporary folder with the profile "toy"."""
@@ -31,9 +39,10 @@ class Project:
         for name in ("tables", "figures"):
             (folder / name).mkdir(parents=True, exist_ok=True)
         (folder / "metrics.json").write_text(json.dumps(metrics))
-        (folder / "params.yaml").write_text(f"experiment: {experiment}\n")
-        (folder / "environment.json").write_text(json.dumps({"commit": "0123456789abcdef", "dirty": True}))
-        (folder / "key.json").write_text(json.dumps({"key": f"key of {experiment}", "notebook": experiment}))
+        (folder / "params.yaml").write_text(f"experiment: {experiment}\nseeds: [0, 1, 2]\n")
+        (folder / "environment.json").write_text(json.dumps(ENVIRONMENT))
+        record = {"key": f"key of {experiment}", "notebook": experiment, "components": {"source": None}}
+        (folder / "key.json").write_text(json.dumps(record))
         for name, content in (tables or {}).items():
             (folder / "tables" / f"{name}.csv").write_text(content)
         for at, name in enumerate(figures):

@@ -65,6 +65,8 @@ def test_three_formats_say_the_same(paper, capsys):
     for text in (re.sub(r"<[^>]+>", "", page).replace("\u00a0", " "), words.replace("\u00a0", " ")):
         assert "We count 12,000 rows (Chen and Guestrin 2016); see Figures 1, 2, tbl. 1 and eq. 1." in text
         assert "Figure 1: Shape of 12,000 rows." in text
+        assert "Table 1: Sizes. 01-a" in text
+    assert 'Shape of 12,000 rows. <span class="run">01-a</span>' in page
     check_text(page)
     assert "Of planted rows" in page
     assert "14 November 2023, profile toy, commit none" in page

@@ -1,7 +1,7 @@
 """Collecting: what finished runs made, no more and no less, each leaf with its origin."""
 
-import csv
 import json
+import re
 
 import pytest
 
@@ -11,7 +11,8 @@ from stackstudy.paper.collect import collect
 @pytest.fixture
 def two_runs(project):
     project.run("01-a", {"data": {"rows": 12, "kind": "planted"}}, {"sizes": "name,size\nx,1\n"}, ("shape",))
-    project.run("02-b", {"tags": {"mlp": {"f1": 0.5}}})
+    project.run("02-b", {"tags": {"mlp": {"f1": 0.5}}}, figures=("course",))
+    project.chapter("01-x.md", "![Shape.]({{ figure('shape') }}){#fig:shape}")
     return project
 
 
@@ -19,44 +20,44 @@ def numbers(project):
     return json.loads((project.root / "results/toy/numbers.json").read_text())
 
 
-def test_leaves_carry_value_experiment_and_key(two_runs):
+def test_leaves_carry_value_and_experiment(two_runs):
     collect("toy")
     assert numbers(two_runs) == {
-        "data.rows": {"value": 12, "experiment": "01-a", "key": "key of 01-a"},
-        "data.kind": {"value": "planted", "experiment": "01-a", "key": "key of 01-a"},
-        "tags.mlp.f1": {"value": 0.5, "experiment": "02-b", "key": "key of 02-b"},
+        "data.rows": {"value": 12, "experiment": "01-a"},
+        "data.kind": {"value": "planted", "experiment": "01-a"},
+        "tags.mlp.f1": {"value": 0.5, "experiment": "02-b"},
     }
 
 
-def test_tables_and_figures_are_copied(two_runs):
+def test_tables_and_the_figures_of_the_report_are_copied(two_runs):
     collect("toy")
     assert (two_runs.root / "results/toy/tables/sizes.csv").read_text() == "name,size\nx,1\n"
     assert sorted(path.name for path in (two_runs.root / "figures/toy").iterdir()) == ["shape.png", "shape.svg"]
-
-
-def test_provenance_names_code_and_parameters(two_runs):
-    (two_runs.root / "runs/toy/02-b/key.json").unlink()
-    (two_runs.root / "runs/toy/02-b/DONE").write_text("by hand\n")
+    (two_runs.root / "report/readme.md").write_text('![Course]({{ figure("course") }})')
     collect("toy")
-    first, second = csv.DictReader((two_runs.root / "results/toy/provenance.csv").open())
-    assert first["notebook"] == "01-a"
-    assert first["commit"] == "0123456789 + changes"
-    assert len(first["parameters"]) == 12
-    assert second["notebook"] == "02-b (by hand)"
-    assert first["parameters"] != second["parameters"]
+    assert (two_runs.root / "figures/toy/course.png").exists()
 
 
-def test_parameters_of_what_made_predictions_go_along(two_runs):
-    (two_runs.root / "runs/toy/02-b/predictions").mkdir()
+def test_a_run_that_is_gone_is_an_error_that_names_its_numbers_and_changes_nothing(two_runs):
+    two_runs.run("03-c", {"many": {f"n{number:02}": number for number in range(30)}})
     collect("toy")
-    (copy,) = (two_runs.root / "results/toy/parameters").iterdir()
-    assert copy.name == "02-b.yaml"
-    assert copy.read_bytes() == (two_runs.root / "runs/toy/02-b/params.yaml").read_bytes()
+    before = {path: path.read_bytes() for path in two_runs.root.glob("results/toy/**/*.*")}
+    for name in ("01-a", "03-c"):
+        (two_runs.root / "runs/toy" / name / "DONE").unlink()
+    named = ["data.kind", "data.rows", *(f"many.n{number:02}" for number in range(8))]
+    expected = (
+        f"no finished run of 01-a, 03-c in {two_runs.root / 'runs/toy'}, and with it 32 numbers of results/toy are"
+    )
+    expected += f" gone: {', '.join(named)} and 22 more; type `stackstudy run toy` to make them again"
+    with pytest.raises(ValueError, match=re.escape(expected)):
+        collect("toy")
+    assert {path: path.read_bytes() for path in two_runs.root.glob("results/toy/**/*.*")} == before
 
 
-def test_run_without_done_did_not_happen(two_runs):
+def test_an_experiment_that_left_the_profile_takes_its_values_along(two_runs):
     collect("toy")
-    (two_runs.root / "runs/toy/01-a/DONE").unlink()
+    del two_runs.experiments["01-a"]
+    two_runs.run("02-b", {"tags": {"mlp": {"f1": 0.5}}})
     collect("toy")
     assert list(numbers(two_runs)) == ["tags.mlp.f1"]
     assert not (two_runs.root / "results/toy/tables/sizes.csv").exists()

@@ -141,6 +141,61 @@ def test_what_is_for_html_only_stands_nowhere_else(target, stays, tmp_path):
     assert "after" in text
 
 
+SIGNED = """![A *shape*.](shape "01-a"){#fig:shape}
+
+<!-- run: 02-b -->
+
+| N |
+|--:|
+| 1 |
+
+: Sizes. {#tbl:sizes}
+
+<!-- run: 03-c -->
+
+| N |
+|--:|
+| 2 |
+
+![Of none](other)
+
+[01-a]{#run-01-a}
+"""
+
+
+def test_a_caption_ends_with_its_run_linked_if_the_document_lists_it():
+    html = pandoc(SIGNED, "html", filters=("crossref.lua", "origins.lua")).stdout
+    figure, other = re.findall(r"<figure.*?</figure>", html, re.DOTALL)
+    assert 'Figure 1: A <em>shape</em>. <span class="run"><a href="#run-01-a">01-a</a></span>' in plain_spaces(figure)
+    assert 'alt="Figure 1: A shape."' in plain_spaces(figure)
+    assert "title=" not in figure
+    assert "run" not in other
+    assert 'Table 1: Sizes. <span class="run">02-b</span></caption>' in plain_spaces(html)
+    assert '</table>\n<p><span class="run">03-c</span></p>' in html
+    assert "<!--" not in html
+
+
+@pytest.mark.parametrize(
+    ("target", "small"),
+    [("typst", "Sizes. #text(size: 0.85em, fill: quiet)[02-b]"), ("latex", "Sizes. {\\footnotesize 02-b}")],
+)
+def test_a_run_is_small_in_every_format(target, small):
+    assert small in pandoc(SIGNED, target, filters=("crossref.lua", "origins.lua")).stdout.replace("~", " ")
+
+
+def test_small_print_has_smaller_tables_that_may_break():
+    source = "::: small-print\n| N |\n|--:|\n| 1 |\n:::\n\nafter\n"
+    out = pandoc(source, "typst", filters=("formats.lua",)).stdout
+    assert "#show table: set text(size: 8pt)" in out
+    assert (
+        out.index("breakable: true")
+        < out.index("#figure")
+        < out.index("\n]\n", out.index("#figure"))
+        < out.index("after")
+    )
+    assert '<div class="small-print">' in pandoc(source, "html", filters=("formats.lua",)).stdout
+
+
 @pytest.mark.skipif(not GOLDEN.is_dir(), reason="the outputs of the original filter are not beside this checkout")
 def test_same_as_the_original():
     golden = json.loads((GOLDEN / "golden.json").read_text(encoding="utf-8"))

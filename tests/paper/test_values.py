@@ -21,6 +21,7 @@ def chapters(project):
     tests |= {"rmse": {"difference": -3.0, "low": -5.0, "high": -1.0, "p": 0.0004}}
     tests |= {"micro": {"difference": 0.001, "low": -0.02, "high": 0.03, "p": 0.6}}
     project.run("02-b", {"tests": {"pairs": {"tf_idf_vs_mlp": tests}}})
+    project.chapter("99-figures.md", "{{ figure('shape') }} {{ figure('other') }}")
     collect("toy")
 
     def render(text, **extra):
@@ -38,13 +39,41 @@ def chapters(project):
         ("{% if data.corpus == 'planted' %}made{% else %}found{% endif %}", "made"),
         ("{% if 'cnn' in tags %}a CNN{% else %}no CNN{% endif %}", "no CNN"),
         ("a {{ '{{' }} {#fig:x} $x_{#1}$ {=# a remark #=}z", "a {{ {#fig:x} $x_{#1}$ z"),
-        ("![A]({{ figure('shape') }}){#fig:a}", "![A](figures/toy/shape){#fig:a}"),
-        ("{{ table('sizes') }}", "| Name | Size |\n| :--- | ---: |\n| c\\+\\+ | 1 |"),
+        ("![A]({{ figure('shape') }}){#fig:a}", '![A](figures/toy/shape "01-a"){#fig:a}'),
+        ("{{ table('sizes') }}", "<!-- run: 01-a -->\n\n| Name | Size |\n| :--- | ---: |\n| c\\+\\+ | 1 |"),
         ("{{ table('provenance', columns=['experiment'], rows=1) }}", "| Experiment |\n| :--- |\n| 01\\-a |"),
     ],
 )
 def test_chapter_reads(chapters, source, shown):
     assert chapters(source) == shown
+
+
+def test_values_are_remembered_by_chapter_and_listed_with_their_runs(project, chapters):
+    chapters("")
+    paper = Chapters("toy")
+    first = project.chapter("01-x.md", "# X {#sec:x}\n{{ interval(tags.mlp, 'f1') }} {{ data.rows }} {{ data.rows }}")
+    last = project.chapter("02-y.md", "# Y\n{{ verdict('mlp', 'tf-idf', 'f1') }}\n\n{{ numbers_tables() }}")
+    paper.render(first)
+    assert paper.used == {
+        "[@sec:x]": dict.fromkeys(["tags.mlp.f1_low", "tags.mlp.f1", "tags.mlp.f1_high", "data.rows"])
+    }
+    listed = paper.render(last).partition("\n\n")[2].splitlines()
+    assert listed == [
+        "| [@sec:x] | Value |",
+        "| :--- | :--- |",
+        "| from [01\\-a](#run-01-a) |  |",
+        "| `tags.mlp.f1` | .712 [.700, .725] |",
+        "| `data.rows` | 12,000 |",
+        "",
+        "<!-- -->",
+        "",
+        "| Y | Value |",
+        "| :--- | :--- |",
+        "| from [02\\-b](#run-02-b) |  |",
+        "| `tests.pairs.tf_idf_vs_mlp.f1` | −.100 [−.120, −.080], p = .002 |",
+    ]
+    with pytest.raises(ValueError, match=r"data\.corpus is used after the list of all values"):
+        paper.render(project.chapter("03-z.md", "{{ data.corpus }}"))
 
 
 def test_further_names(chapters):

@@ -5,6 +5,7 @@ import polars as pl
 import pytest
 
 from stackstudy.questions import sources, tables
+from stackstudy.questions.columns import LABELS
 from stackstudy.questions.ingest import ingest
 from stackstudy.questions.schema import read_questions
 from stackstudy.questions.split import split_of
@@ -249,3 +250,47 @@ def test_rows_in_several_batches_of_a_table_keep_their_row_numbers(tmp_path, out
     posts = [make.question(number, Score="?" if number == 8 else 1) for number in range(1, 11)]
     report = ingest([make.csv(tmp_path / "beer.csv", posts)], out)
     assert [(line["row"], line["id"]) for line in rejects(report)] == [(8, "8")]
+
+
+@pytest.fixture
+def unlabelled(tmp_path, make):
+    """The same three questions, of which some lack labels, in every form that there is."""
+    posts = [make.question(1), make.question(2, Tags=None), make.question(3, Tags=None, Score=None)]
+    rows = [{"question_id": post["Id"], "site": "beer", "title": post["Title"], "body": ""} for post in posts]
+    pl.DataFrame(rows).write_parquet(tmp_path / "bare.parquet")
+    columns = [name for name in make.columns if name not in ("Score", "Tags")]
+    return {
+        "some": make.posts(tmp_path / "beer" / "Posts.xml", posts),
+        "csv": make.csv(tmp_path / "bare.csv", posts, columns),
+        "parquet": tmp_path / "bare.parquet",
+    }
+
+
+def test_labels_that_are_optional_may_be_missing(unlabelled, out):
+    report = ingest([unlabelled["some"]], out, optional=LABELS)
+    assert (report.questions, report.rejected) == (3, {})
+    assert pl.read_parquet(out)["tags"].to_list() == [["python", "c++"], [], []]
+    assert pl.read_parquet(out)["score"].to_list() == [0, 1, None]
+    for kind in ("csv", "parquet"):
+        assert ingest([unlabelled[kind]], out, site="beer", optional=LABELS).questions == 3
+        assert pl.read_parquet(out).select("question_id", pl.col("tags").list.len(), "score").rows() == [
+            (number, 0, None) for number in (1, 2, 3)
+        ]
+
+
+def test_each_label_is_needed_unless_it_is_optional(unlabelled, out):
+    assert ingest([unlabelled["some"]], out, optional=("score",)).rejected == {"Tags: missing": 2}
+    assert read_questions(out)["question_id"].to_list() == [1]
+    assert ingest([unlabelled["some"]], out, optional=("tags",)).rejected == {"Score: missing": 1}
+    with pytest.raises(ValueError, match=r"bare.csv: column 'Tags' is missing in line 1"):
+        ingest([unlabelled["csv"]], out, optional=("score",))
+    with pytest.raises(ValueError, match=r"bare.parquet: column 'score' is missing"):
+        ingest([unlabelled["parquet"]], out, optional=("tags",))
+    with pytest.raises(ValueError, match=r"bare.parquet: column 'tags' is missing"):
+        ingest([unlabelled["parquet"]], out)
+
+
+def test_labels_that_are_there_are_checked_though_optional(tmp_path, out, make):
+    posts = [make.question(1), make.question(2, Tags="<a><b"), make.question(3, Score="many")]
+    report = ingest([make.posts(tmp_path / "beer" / "Posts.xml", posts)], out, optional=LABELS)
+    assert report.rejected == {"Score: not an integer": 1, "Tags: unreadable tags": 1}

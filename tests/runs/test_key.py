@@ -52,6 +52,7 @@ def test_modules_are_those_imported_directly_or_not_without_machinery(package):
     [
         ("models/base.py", "B = 2", ["stackstudy.models.base"]),
         ("models/base.py", "# why\nB = (\n    1\n)", []),
+        ("shapes.py", '"""Of shapes."""\n\n\n' + FILES["shapes.py"].replace("    imp", "    'Of x.'\n    imp"), []),
         ("models/tree.py", "C = 2", []),
         ("models/table.yaml", "rows: 2", ["stackstudy/models/table.yaml"]),
         ("lazy.py", "import numpy, scipy", ["stackstudy.lazy"]),
@@ -108,6 +109,21 @@ def test_content_of_an_outside_source_counts_and_is_hashed_once(project, tmp_pat
         assert keys_of(experiments)["01-first"].value == old.value
     data.write_text("other")
     assert differences(old, keys_of(experiments)["01-first"]) == ["source changed"]
+    assert data.parent.name not in str(keys_of(experiments)["01-first"].components)
     folder = keys.content_hash(data.parent)
     (data.parent / "Tags.xml").write_text("more")
     assert keys.content_hash(data.parent) != folder
+
+
+def test_questions_that_are_not_at_hand_count_as_they_were(project, tmp_path):
+    data = tmp_path / "Posts.xml"
+    data.write_text("one")
+    made = keys_of(load_profile("toy", data).experiments)
+    content = made["01-first"].components["source"]
+    data.unlink()
+    elsewhere = load_profile("toy", tmp_path / "moved" / "Posts.xml", at_hand=False).experiments
+    assert keys_of(elsewhere, content) == made
+    renamed = load_profile("toy", tmp_path / "Questions.xml", at_hand=False).experiments
+    assert differences(made["01-first"], keys_of(renamed, content)["01-first"]) == [
+        "parameter source Posts.xml -> Questions.xml"
+    ]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from stackstudy.runs.profile import load_profile, read_profile
+from stackstudy.runs.profile import asks_for_data, load_profile, read_profile
 
 
 def test_parameters_are_the_notebooks_overlaid_by_defaults_and_experiment(project):
@@ -26,6 +26,15 @@ def test_order_follows_needs_and_patterns_take_all_that_match(project):
     assert list(experiments) == ["01-first", "02-b", "02-second", "03-third"]
     assert experiments["03-third"].upstream == ("02-b", "02-second")
     assert read_profile("toy").matching("02-*") == ["02-b", "02-second"]
+
+
+def test_an_experiment_is_found_by_its_own_name_or_by_its_notebook(project):
+    """What a run is for is in its name: a network of the audit is none of those that are compared."""
+    project.profile(experiments={"01-first": {}, "02-second": {}, "09-other": {"notebook": "02-second"}})
+    profile = read_profile("toy")
+    assert profile.matching("02-*") == ["02-second"]
+    assert profile.matching("09-*") == ["09-other"]
+    assert profile.matching("02-second") == ["02-second", "09-other"]
 
 
 @pytest.mark.parametrize(
@@ -70,6 +79,12 @@ def test_data_becomes_the_source_and_must_exist(project, tmp_path):
         load_profile("toy", data)
     data.touch()
     assert load_profile("toy", data).experiments["01-first"].parameters.source == str(data)
+
+
+def test_a_profile_of_given_questions_is_known_as_such(project):
+    assert not asks_for_data("toy")
+    project.profile(experiments={"01-first": {"parameters": {"source": "DATA"}}})
+    assert asks_for_data("toy")
 
 
 def test_broken_yaml_is_an_error(project):

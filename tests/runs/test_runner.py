@@ -163,8 +163,23 @@ def test_resumes_with_the_same_key_and_starts_afresh_with_another(project, capsy
     assert (folder / "attempts.txt").read_text() == "xx"
     assert json.loads((folder / "metrics.json").read_text()) == {"first": {"amount": 3}}
     assert not (folder / ".half.abc").exists()
+    (folder / "model").mkdir()
     project.profile(experiments={"01-first": {}})
     assert run("toy") == 0
+    assert (folder / "attempts.txt").read_text() == "x"
+    assert not (folder / "model").exists()
+
+
+def test_trainings_outlive_a_change_of_the_key_and_nothing_else_does(project, capsys):
+    project.profile(experiments={"01-first": {}})
+    assert run("toy") == 0
+    folder = project.run_folder("01-first")
+    for name in ("checkpoints", "model", "tables"):
+        (folder / name).mkdir()
+        (folder / name / "old").touch()
+    project.profile(experiments={"01-first": {"parameters": {"amount": 4}}})
+    assert run("toy") == 0
+    assert {path.parent.name for path in folder.glob("*/old")} == {"checkpoints", "model"}
     assert (folder / "attempts.txt").read_text() == "x"
 
 

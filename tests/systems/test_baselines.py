@@ -5,14 +5,11 @@ from scipy.sparse import csr_array
 from stackstudy.evaluation.tables import tag_systems, thresholds
 from stackstudy.evaluation.tags import choose_threshold, micro_f1_at
 from stackstudy.models.files import read_model
-from stackstudy.models.linear import Logistic
-from stackstudy.models.neighbours import votes
-from stackstudy.models.text import TextRegressor
 from stackstudy.params import TagsBaselines
 from stackstudy.systems.baselines import BASELINES, chosen
 from stackstudy.systems.data import TagData
 from stackstudy.systems.inputs import vectors_of
-from stackstudy.systems.terms import texts_of
+from stackstudy.systems.saved import load_system
 from stackstudy.tagspace.space import TagSpace
 
 LEARNING = ("k-nearest", "linear-probe", "tfidf-logistic")
@@ -112,20 +109,24 @@ def test_zero_shot_ranks_by_the_cosine_to_the_middle_of_title_and_body(questions
     np.testing.assert_allclose(np.sort(predictions.values[0])[:, ::-1], (1 + cosines) / 2, atol=1e-5)
 
 
-def test_the_saved_models_predict_the_same(questions, tmp_path):
-    fitted = {system: fit(system, questions, tmp_path).predictions for system in LEARNING}
-    rows = fitted["k-nearest"].rows
-    arrays = {system: read_model(tmp_path / "model" / system) for system in LEARNING}
-    both = vectors_of(questions, "title", "body")[rows]
-    about, kept = arrays["linear-probe"]
-    np.testing.assert_allclose(Logistic(**kept)(both), fitted["linear-probe"].values[0], atol=1e-6)
-    words = TextRegressor.load(tmp_path / "model" / "tfidf-logistic")
-    logits = words.predict(texts_of(questions.questions).gather(rows)).T
-    np.testing.assert_allclose(1 / (1 + np.exp(-logits)), fitted["tfidf-logistic"].values[0], atol=1e-6)
-    about, kept = arrays["k-nearest"]
-    unit = np.hstack([v / np.linalg.norm(v, axis=1, keepdims=True) for v in np.split(both, 2, axis=1)]) / np.sqrt(2)
-    (shares,) = votes(unit, kept["vectors"].astype(np.float32), kept["labels"], (int(about["setting"]),))
-    assert np.abs(shares - fitted["k-nearest"].values[0]).mean() < 1e-3  # kept in half precision
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_saved_it_predicts_the_same_whatever_stands_beside_a_question(questions, tmp_path, system):
+    predictions = fit(system, questions, tmp_path).predictions
+    saved, rows = load_system(tmp_path / "model" / system, system), predictions.rows[::-1]
+    for data, places in ((questions, rows), (questions.take(rows), np.arange(rows.size))):
+        found = saved.apply(data, places)
+        np.testing.assert_allclose(found[3], predictions.values[0, ::-1], atol=1e-6)
+
+
+def test_neighbours_vote_by_the_mean_cosine_of_titles_and_bodies(questions, tmp_path):
+    predictions = fit("k-nearest", questions, tmp_path, neighbours=(9,)).predictions
+    vectors = [vectors_of(questions, name) for name in ("title", "body")]
+    title, body = (v / np.linalg.norm(v, axis=1, keepdims=True) for v in vectors)
+    train, row = questions.rows("train"), predictions.rows[0]
+    cosines = (title[train] @ title[row] + body[train] @ body[row]) / 2
+    nearest = np.argsort(-cosines)[:9]
+    expected = cosines[nearest] @ questions.labels(train[nearest]) / cosines[nearest].sum()
+    np.testing.assert_allclose(predictions.values[0, 0], expected, atol=1e-5)
 
 
 def test_what_does_not_fit_is_named(questions, tmp_path):

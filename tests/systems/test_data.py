@@ -1,8 +1,11 @@
+import json
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from stackstudy.questions.schema import row_hash
-from stackstudy.systems.data import Data
+from stackstudy.systems.data import Data, Fitted, fit
 
 
 def test_only_the_questions_of_the_strata_are_left(asked):
@@ -24,3 +27,12 @@ def test_an_unknown_stratum_is_named(asked):
         asked.within(("old", "nwe"))
     with pytest.raises(ValueError, match="stratum old; these questions have none"):
         Data(asked.questions.with_columns(stratum=None).cast({"stratum": str})).within(("old",))
+
+
+def test_the_cost_of_a_fit_has_that_of_trainings_from_before(asked, tmp_path):
+    for name, earlier in (("new", 0.0), ("taken-up", 100.0)):
+        fit(lambda *_, name=name, s=earlier: Fitted(SimpleNamespace(system=name), None, 3, s), asked, None, tmp_path)
+    costs = json.loads((tmp_path / "cost.json").read_text())
+    assert 0 <= costs["new"]["seconds"] < 1
+    assert 100 <= costs["taken-up"]["seconds"] < 101
+    assert costs["new"]["size"] == 3

@@ -17,12 +17,14 @@ from stackstudy.params import TagsNeural
 from stackstudy.runs import progress
 from stackstudy.systems import neural
 from stackstudy.systems.data import TagData
+from stackstudy.systems.saved import load_system
 
 MLP = {"system": "body-mlp", "hidden": (32,), "learning_rate": 0.01, "keys": "body", "label_count": False}
 MLP |= {"loss": "bce", "gamma_negative": 2.0, "gamma_positive": 1.0, "dropout": 0.1, "late_dropout": 0.1}
 MLP |= {"weight_decay": 0.01, "schedule": "constant", "gradient_clip": None, "mixup": "none", "mixup_alpha": 0.2}
 MLP |= {"mixup_epochs": 0, "batch_size": 64, "max_epochs": 8, "patience": 8, "seeds": (0, 1), "device": "cpu"}
 CHUNKS, TOKENS = ("body_chunks", "body_chunks_offsets"), ("body_tokens", "body_tokens_mask")
+KEYS = ("body", "body_chunks", "body_tokens")
 FUSIONS = ("dsf-mhsa", "dsf-crossattn", "sequence-dsf")
 
 
@@ -116,7 +118,7 @@ def test_the_protocol_says_on_which_rows_epoch_and_threshold_are_chosen(data, tm
     assert reached == pytest.approx(fitted.history["validation_f1_micro"].max(), abs=1e-6)
 
 
-@pytest.mark.parametrize("keys", ["body", "body_chunks", "body_tokens"])
+@pytest.mark.parametrize("keys", KEYS)
 @pytest.mark.parametrize("system", FUSIONS)
 def test_fusion_networks_learn_from_every_kind_of_pieces(full, tmp_path, system, keys):
     fitted = fit(full, tmp_path, **fusion(system, keys=keys))
@@ -128,13 +130,24 @@ def test_fusion_networks_learn_from_every_kind_of_pieces(full, tmp_path, system,
     assert fitted.size == sum(weight.numel() for weight in saved.models[0].parameters())
 
 
+@pytest.mark.parametrize("changes", [{}, *(fusion(system, keys=keys) for system in FUSIONS for keys in KEYS)])
+def test_saved_it_predicts_the_same_whatever_stands_beside_a_question(full, tmp_path, changes):
+    """The longest bodies are left out: others are then padded to fewer pieces."""
+    predictions = fit(full, tmp_path, **changes | {"max_epochs": 1, "seeds": (0, 1)}).predictions
+    saved = load_system(tmp_path / "model", "tried")
+    lengths = np.diff(full.streams["body_chunks_offsets"])
+    rows = predictions.rows[lengths[predictions.rows] < lengths.max()][::-1]
+    for data, places in ((full, rows), (full.take(rows), np.arange(rows.size))):
+        found = saved.apply(data, places)
+        assert list(found) == [0, 1]
+        np.testing.assert_allclose(np.stack([*found.values()]), predictions.at(rows[::-1])[:, ::-1], atol=1e-5)
+
+
 @pytest.mark.parametrize("system", FUSIONS)
-def test_a_saved_fusion_network_gives_its_predictions_again(full, tmp_path, system):
-    predictions = fit(full, tmp_path, **fusion(system, max_epochs=1)).predictions
-    network = load_model(tmp_path / "model").models[0]
-    inputs = neural._inputs(full, parameters(**fusion(system)), "cpu")
-    logits = training.predict(network, inputs, torch.from_numpy(predictions.rows), 32)
-    np.testing.assert_allclose(1 / (1 + np.exp(-logits)), predictions.values[0], atol=1e-6)
+def test_a_network_that_reads_the_number_of_labels_is_not_for_new_questions(full, tmp_path, system):
+    fit(full, tmp_path, **fusion(system, keys="body", protocol="published", label_count=True, max_epochs=1))
+    with pytest.raises(ValueError, match=r"reads the number of labels .* Nobody knows it of a new question"):
+        neural.load(tmp_path / "model")
 
 
 @pytest.mark.parametrize("changes", [{}, *(fusion(system) for system in FUSIONS)])
@@ -214,6 +227,17 @@ def test_every_network_learns_under_both_mixups_and_a_schedule(full, tmp_path, s
     changes |= {"mixup": kind, "mixup_epochs": 5, "late_dropout": 0.05, "max_epochs": 12, "patience": 12}
     changes |= {"schedule": "onecycle", "gradient_clip": 1.0, "learning_rate": 0.02}
     assert f1(fit(full, tmp_path, **changes), full) > 0.75
+
+
+def test_without_mixup_the_phases_of_dropout_stay(full, tmp_path, monkeypatch):
+    given = []
+    monkeypatch.setattr(neural, "train_networks", lambda *arguments: given.append(arguments[5]) or 1 / 0)
+    for changes in ({"mixup": "none", "mixup_epochs": 3, "late_dropout": 0.05}, {"mixup": "none", "mixup_epochs": 0}):
+        with pytest.raises(ZeroDivisionError):
+            fit(full, tmp_path, **changes)
+    phases, plain = (options.mixup for options in given)
+    assert (phases.kind, phases.epochs, phases.late_dropout) == ("none", 3, 0.05)
+    assert plain is None
 
 
 def test_streams_are_those_that_the_system_reads():

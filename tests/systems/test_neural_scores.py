@@ -9,12 +9,11 @@ from pydantic import ValidationError
 from torch import nn
 
 from stackstudy.evaluation.scores import row_sums
-from stackstudy.models import training
 from stackstudy.models.saving import load_model
-from stackstudy.models.targets import ScoreTarget
 from stackstudy.params import ScoresNeural
 from stackstudy.systems import neural_scores
 from stackstudy.systems.data import Data, Fitted
+from stackstudy.systems.saved import load_system
 
 SINGLE, FUSIONS = ("title-mlp", "body-mlp"), ("dsf-crossattn", "dsf-mhsa")
 NETWORKS = (*SINGLE, *FUSIONS)
@@ -40,10 +39,6 @@ def point(fitted: Fitted, data: Data, split: str = "test") -> dict[str, float]:
 
 def scored(data: Data, scores) -> Data:
     return replace(data, questions=data.questions.with_columns(score=pl.Series(scores)))
-
-
-def taken(data: Data, rows: np.ndarray) -> Data:
-    return Data(data.questions[rows], {name: stream[rows] for name, stream in data.streams.items()}, data.encoder)
 
 
 @pytest.fixture
@@ -191,10 +186,11 @@ def test_the_saved_model_and_its_target_give_the_predictions_again(asked, tmp_pa
     predictions = fit(asked, tmp_path, system, target=target, max_epochs=1).predictions
     saved = load_model(tmp_path / "model")
     assert (saved.labels, saved.encoder, saved.thresholds) == (("score",), "toy", {})
-    inputs = neural_scores._inputs(asked, parameters(system), "cpu")
-    outputs = training.predict(saved.models[0], inputs, torch.from_numpy(predictions.rows), 32)
-    values = ScoreTarget(**saved.target).scores(outputs[:, 0])
-    np.testing.assert_allclose(values, predictions.values[0], rtol=1e-4, atol=1e-5)
+    again, rows = load_system(tmp_path / "model", system), predictions.rows[::-1]
+    assert (again.kind, again.streams) == ("scores", saved.streams)
+    for data, places in ((asked, rows), (asked.take(rows), np.arange(rows.size))):
+        values = again.apply(data, places)[0]
+        np.testing.assert_allclose(values, predictions.values[0, ::-1], rtol=1e-4, atol=1e-5)
     assert json.loads((tmp_path / "model" / "model.json").read_text())["target"]["log"] == (target != "raw")
 
 
@@ -238,7 +234,7 @@ def test_negative_scores_come_back_from_the_log_within_those_of_training_rows(as
 def test_one_training_row_is_refused_and_two_are_enough(asked, tmp_path, system):
     splits = [asked.rows(split) for split in ("train", "validation", "test")]
     for count in (1, 2):
-        few = taken(asked, np.sort(np.concatenate([splits[0][:count], splits[1][:1], splits[2][:1]])))
+        few = asked.take(np.sort(np.concatenate([splits[0][:count], splits[1][:1], splits[2][:1]])))
         if count == 1:
             with pytest.raises(ValueError, match="one train row: take more questions"):
                 fit(few, tmp_path, system)

@@ -10,6 +10,7 @@ from stackstudy.evaluation.scores import inverse_signed_log, row_sums, signed_lo
 from stackstudy.params import ScoresBeyond, ScoresTraditional
 from stackstudy.questions.planted import Truth, ceiling_of, plant_with_truth
 from stackstudy.systems.data import Data
+from stackstudy.systems.saved import load_system
 from stackstudy.systems.scores import BEYOND, TRADITIONAL
 
 SYSTEMS = TRADITIONAL | BEYOND
@@ -32,8 +33,7 @@ def scored(data: Data, scores) -> Data:
 
 def few(data: Data, train: int, validation: int = 1, test: int = 1) -> Data:
     counts = {"train": train, "validation": validation, "test": test}
-    rows = np.sort(np.concatenate([data.rows(split)[:count] for split, count in counts.items()]))
-    return Data(data.questions[rows], {name: stream[rows] for name, stream in data.streams.items()}, data.encoder)
+    return data.take(np.sort(np.concatenate([data.rows(split)[:count] for split, count in counts.items()])))
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
@@ -44,6 +44,18 @@ class TestEverySystem:
         first, second = (fit(system, data, tmp_path).predictions for data in (asked, changed))
         np.testing.assert_array_equal(first.values, second.values)
         assert first.system == system
+
+    def test_saved_it_predicts_the_same_whatever_stands_beside_a_question(self, system, asked, tmp_path):
+        """Not the newest question nor the other stratum must be there, nor the order of its own run kept."""
+        predictions = fit(system, asked, tmp_path, seeds=(0, 1)).predictions
+        saved = load_system(tmp_path / "model" / system, system)
+        rows = np.random.default_rng(0).permutation(predictions.rows)
+        old = rows[(asked.questions["stratum"] == "old").to_numpy()[rows]]
+        for data, places, which in ((asked, rows, rows), (asked.take(old), np.arange(old.size), old)):
+            found = saved.apply(data, places)
+            assert list(found) == predictions.seeds.tolist()
+            expected = np.stack([predictions.at(row[None])[:, 0] for row in which], axis=1)
+            np.testing.assert_allclose(np.stack([*found.values()]), expected, rtol=1e-4, atol=1e-4)
 
     def test_a_constant_target_is_predicted(self, system, asked, tmp_path):
         for score in (0, 5, -2):

@@ -1,4 +1,4 @@
-import json
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -14,6 +14,7 @@ from stackstudy.models.seq2seq import Seq2seq, Written
 from stackstudy.params import TagsSeq2seq
 from stackstudy.systems import seq2seq as system
 from stackstudy.systems.data import TagData
+from stackstudy.systems.saved import load_system
 from stackstudy.tagspace.space import TagSpace
 
 TAGS = ("c++", "c#", "asp.net-web-api", ".net", "python", "java")
@@ -112,8 +113,16 @@ def test_predictions_are_shares_of_the_beams(data, learned):
     assert ((values > 0.001) & (values < 0.999)).any()
     written = writer.write(system.prompts_of(data.questions[data.rows("validation", "test")]), 2)
     np.testing.assert_allclose(system.label_shares(writer, written), values, atol=1e-5)
-    cuts = json.loads((folder / "model" / "thresholds.json").read_text())
-    assert list(cuts.values()) == thresholds(fitted.predictions, data.questions, data.space.labels)
+
+
+def test_saved_it_predicts_the_same_whatever_stands_beside_a_question(data, learned):
+    folder, fitted = learned
+    saved, rows = load_system(folder / "model", "seq2seq"), fitted.predictions.rows[::-1]
+    for other, places in ((data, rows), (data.take(rows), np.arange(rows.size))):
+        found = saved.apply(other, places)
+        np.testing.assert_allclose(found[0], fitted.predictions.values[0, ::-1], atol=1e-5)
+    assert list(saved.thresholds) == thresholds(fitted.predictions, data.questions, data.space.labels)
+    assert (saved.kind, saved.labels, saved.streams) == ("tags", LABELS, ())
 
 
 def test_a_label_counts_once_a_text_and_unknown_tags_for_none(learned):
@@ -192,6 +201,16 @@ def test_a_killed_training_ends_with_the_same_weights(data, t5, tmp_path, monkey
 
 def weights(folder, seed="seed-0") -> bytes:
     return (folder / "model" / seed / "model.safetensors").read_bytes()
+
+
+def test_a_training_with_other_labels_or_code_is_another_one(data, t5, tmp_path, monkeypatch):
+    def taken_up(data) -> bool:
+        return fit(data, tmp_path, t5).earlier_seconds > 0
+
+    renamed = replace(data, space=replace(data.space, names=[f"{name}s" for name in data.space.names]))
+    assert [taken_up(data), taken_up(data), taken_up(renamed), taken_up(renamed)] == [False, True, False, True]
+    monkeypatch.setattr(training, "code_hash", lambda *modules: "other code")
+    assert [taken_up(renamed), taken_up(renamed)] == [False, True]
 
 
 def test_other_settings_start_anew(data, t5, tmp_path):

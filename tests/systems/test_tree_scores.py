@@ -6,7 +6,7 @@ from stackstudy.evaluation.extras import load_extras
 from stackstudy.evaluation.scores import row_sums, signed_log
 from stackstudy.models.boosting import Trees
 from stackstudy.params import ScoresBeyond, ScoresTraditional
-from stackstudy.systems import tree_scores
+from stackstudy.systems import tree_features
 from stackstudy.systems.data import Data
 from stackstudy.systems.scores import BEYOND, TRADITIONAL
 
@@ -27,7 +27,7 @@ def quality(predictions, data) -> dict[str, float]:
 @pytest.fixture
 def by_age(asked) -> Data:
     """Scores that nothing but age and stratum tell."""
-    age = tree_scores.controls(asked.questions)["age"].fill_null(0).to_numpy()
+    age = tree_features.control_features(asked)[0]["age"].fill_null(0).to_numpy()
     scores = np.rint(20 * age).astype(int) + 5 * (asked.questions["stratum"] == "old").to_numpy()
     return Data(asked.questions.with_columns(score=pl.Series(scores)), asked.streams, "toy")
 
@@ -36,12 +36,11 @@ def test_boosting_finds_what_words_tell(asked, tmp_path):
     parameters = ScoresTraditional(**TREES, experiment="x", max_features=500, components=20, alphas=(1.0,))
     fitted = TRADITIONAL["boosting"](asked, parameters, tmp_path)
     assert quality(fitted.predictions, asked)["r2"] > 0.7
-    features, words = tree_scores.word_features(asked, parameters)
-    again = Trees.load(tmp_path / "model" / "boosting").predict(features[fitted.predictions.rows])
+    frame, features = tree_features.word_features(asked, parameters)
+    again = Trees.load(tmp_path / "model" / "boosting").predict(frame[fitted.predictions.rows])
     np.testing.assert_array_equal(np.stack([*again.values()]), fitted.predictions.values)
-    assert {"words 1", "words 20", "code_share", "hour", "age"} <= set(features.columns)
-    assert (tmp_path / "model" / "boosting-words" / "model.json").exists()
-    assert words.weights.shape[0] == 20
+    assert {"words 1", "words 20", "code_share", "hour", "age"} <= set(frame.columns)
+    assert features.words.weights.shape[0] == 20
 
 
 def test_text_and_controls_are_read_apart(asked, by_age, tmp_path):
@@ -73,10 +72,9 @@ def test_a_log_target_is_better_on_its_own_scale(asked, tmp_path):
 
 
 def test_training_questions_are_seen_as_if_left_out(asked):
-    features, target = tree_scores.vector_features(asked), signed_log(asked.scores())
+    (frame, _), target = tree_features.vector_features(asked), signed_log(asked.scores())
     errors = {
-        split: features["vectors log"].gather(asked.rows(split)) - target[asked.rows(split)]
-        for split in ("train", "test")
+        split: frame["vectors log"].gather(asked.rows(split)) - target[asked.rows(split)] for split in ("train", "test")
     }
     assert np.sqrt((errors["train"] ** 2).mean()) == pytest.approx(np.sqrt((errors["test"] ** 2).mean()), rel=0.25)
 

@@ -11,6 +11,7 @@ from stackstudy.params import TagsXGBoost
 from stackstudy.runs import progress
 from stackstudy.systems import xgboost as module
 from stackstudy.systems.data import TagData
+from stackstudy.systems.saved import load_system
 from stackstudy.systems.xgboost import xgboost
 from stackstudy.tagspace.space import TagSpace
 
@@ -88,9 +89,11 @@ def test_boosting_ends_when_the_validation_loss_does_not_fall(tagged, tmp_path):
 @pytest.mark.parametrize("protocol", ["corrected", "published"])
 def test_the_saved_model_gives_the_predictions_again(tagged, tmp_path, protocol):
     fitted = fit(tagged, tmp_path, protocol, seeds=(0, 1), rounds=5)
-    predictions, tagger = fitted.predictions, TreeTagger.load(tmp_path / "model")
-    values = tagger.predict(tagged.streams["body"][predictions.rows].astype(np.float32))
-    np.testing.assert_array_equal(np.stack([values[seed] for seed in (0, 1)]), predictions.values)
+    predictions, saved = fitted.predictions, load_system(tmp_path / "model", "xgboost")
+    rows = predictions.rows[::-1]
+    for data, places in ((tagged, rows), (tagged.take(rows), np.arange(rows.size))):
+        values = saved.apply(data, places)
+        np.testing.assert_array_equal(np.stack([values[seed] for seed in (0, 1)]), predictions.values[:, ::-1])
     about, _ = read_model(tmp_path / "model")
     assert (about["labels"], about["streams"], about["encoder"]) == (tagged.space.names, ["body"], "toy")
     assert about["thresholds"] == thresholds(predictions, tagged.questions, tagged.space.labels)

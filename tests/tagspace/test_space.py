@@ -60,6 +60,24 @@ def test_an_orphan_far_from_every_centroid_is_no_label():
     assert far.metrics()["unlabelled_share"] == pytest.approx(1 / table.height)
 
 
+@pytest.mark.parametrize("built", [0.9, 0.99])
+@pytest.mark.parametrize("asked", [-1.0, 0.9, 0.99])
+def test_joined_anew_it_is_the_space_that_would_have_been_built(built, asked):
+    table = questions(every_tag(3, [["quince"], ["quince", "tin"]]))
+    again = build(table, minimum_count=3, orphan_cosine=built).rejoined(table, VECTORS, asked)
+    fresh = build(table, minimum_count=3, orphan_cosine=asked)
+    assert again.tags.equals(fresh.tags)
+    assert (again.labels != fresh.labels).nnz == 0
+    with pytest.raises(ValueError, match="8 tag vectors do not fit 9 tags"):
+        again.rejoined(table, VECTORS[1:], asked)
+
+
+def test_any_tags_have_labels_and_unknown_ones_none(space):
+    labels = space.labels_of(pl.Series([["apple", "saw", "banana"], ["saw", "unheard-of"], ["unheard-of"], []]))
+    fruit, tool = space.label_of["apple"], space.label_of["saw"]
+    assert [np.flatnonzero(row).tolist() for row in labels.toarray()] == [sorted([fruit, tool]), [tool], [], []]
+
+
 def test_centroids_are_unit_means_named_after_a_member(space):
     assert space.centroids.dtype == np.float32
     np.testing.assert_allclose(np.linalg.norm(space.centroids, axis=1), 1, atol=1e-6)

@@ -2,8 +2,8 @@
 
 import shutil
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from stackstudy.questions.schema import row_hash
 from stackstudy.runs.progress import report
 
 FORMAT = 1  # raise it when the same texts and parameters are to give other vectors; stores made before are then stale
+STREAMS = ("tag", "title", "body", "body_tokens", "body_chunks")
 VERSIONS = ("sentence-transformers", "tokenizers", "torch", "transformers")
 
 
@@ -44,15 +45,16 @@ def embed_questions(
     chunk_length: int,
     max_chunks: int,
     tokens_per_batch: int,
+    streams: Collection[str] = STREAMS,
 ) -> None:
-    """Write the streams title, body, body_tokens, body_chunks and tag of `questions` into the store `folder`.
+    """Write `streams`, all of them if not told otherwise, of `questions` into the store `folder`.
 
     Streams that are there already, made of the same texts in the same way, are kept; a killed call goes on where it
     stopped and leaves the same bytes. Disk: a stream takes its size twice until it is complete.
     """
     if questions.is_empty():
         raise ValueError("there are no questions to embed: the question table has no rows")
-    tags = questions["tags"].explode().unique().sort().to_list()
+    tags = questions["tags"].explode().drop_nulls().unique().sort().to_list()
     ids, titles, bodies = (questions[name].to_list() for name in ("question_id", "title", "body"))
     about = _about(encoder, row_hash(questions), tokens_per_batch)
     one = {**about, "max_length": max_length}
@@ -62,6 +64,8 @@ def embed_questions(
         return pooled_vectors(encoder, texts, max_length=max_length, tokens_per_batch=tokens_per_batch)
 
     def body(texts: list[str]) -> Arrays:
+        if "body_tokens" not in streams:
+            return {"body": pooled(texts)}
         arrays = pooled_and_token_vectors(
             encoder,
             texts,
@@ -79,13 +83,15 @@ def embed_questions(
 
     spoken = [tag.replace("-", " ") for tag in tags]
     body_streams = {"body": one, "body_tokens": {**one, "sequence_tokens": sequence_tokens}}
-    for task in (
+    tasks = (
         _Task("tag", spoken, tags, {"tag": {**one, "tags": tags}}, lambda texts: {"tag": pooled(texts)}),
         _Task("title", titles, ids, {"title": one}, lambda texts: {"title": pooled(texts)}),
         _Task("body", bodies, ids, body_streams, body),
         _Task("body_chunks", bodies, ids, {"body_chunks": chunked}, chunks),
-    ):
-        _carry_out(task, Path(folder), encoder.device)
+    )
+    for task in tasks:
+        if wanted := {name: sidecar for name, sidecar in task.streams.items() if name in streams}:
+            _carry_out(replace(task, streams=wanted), Path(folder), encoder.device)
 
 
 def _about(encoder: Encoder, rows: str, tokens_per_batch: int) -> dict[str, Any]:

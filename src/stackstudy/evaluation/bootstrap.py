@@ -33,6 +33,10 @@ class RowSums:
         """Return the same for some of the rows, given by position or as a mask (n,)."""
         return RowSums(tuple(part[rows] for part in self.parts), self.metrics, self.constants)
 
+    def among(self, places: np.ndarray, rows: int) -> "RowSums":
+        """Return the same as what stands at `places` (n,) among `rows` rows, of which all others count nothing."""
+        return RowSums(tuple(_placed(part, places, rows) for part in self.parts), self.metrics, self.constants)
+
     def point(self) -> dict[str, float]:
         """Return each metric on these rows, and the constants."""
         sums = (np.asarray(part.sum(axis=0, dtype=np.float64)).reshape(-1, 1) for part in self.parts)
@@ -52,22 +56,32 @@ class Evaluation:
     resampled: dict[str, Metrics]  # system -> metric -> (resamples,), each the mean over the seeds
 
 
-def paired_bootstrap(systems: Mapping[str, Sequence[RowSums]], resamples: int, seed: int) -> Evaluation:
+def paired_bootstrap(
+    systems: Mapping[str, Sequence[RowSums]], resamples: int, seed: int, *, seeds_too: bool = False
+) -> Evaluation:
     """Evaluate `systems` (name -> one RowSums per seed) on the same `resamples` draws of rows with replacement.
 
     Questions are resampled, seeds are not: within a resample a system's metric is the mean over its seeds. Intervals
     thus tell what other questions would change; how far seeds scatter is `Evaluation.values`. (Efron & Tibshirani,
-    An Introduction to the Bootstrap, 1993, ch. 13.) ValueError: no systems, or they have different rows.
+    An Introduction to the Bootstrap, 1993, ch. 13.) With `seeds_too` as many seeds as there are are drawn with
+    replacement in each resample, apart from the questions and the same for all systems that have as many: intervals
+    then tell what other questions and other seeds would change. (Owen, The pigeonhole bootstrap, 2007; of few seeds it
+    sees too little of their scatter, the share 1 - 1/s of its variance.) ValueError: no systems, or they have different
+    rows.
     """
     rows = _common_rows(systems)
     values = {name: _stack([each.point() for each in seeds]) for name, seeds in systems.items()}
     drawn: dict[str, list[Metrics]] = {name: [] for name in systems}
+    weights = {name: _seed_weights(len(seeds), resamples, seed, seeds_too) for name, seeds in systems.items()}
+    done = 0
     # One thread: the products are small, and their last digits then do not depend on the number of cores.
     with threadpool_limits(1, user_api="blas"):
         for counts in draw_counts(rows, resamples, seed):
             for name, seeds in systems.items():
                 of_seeds = _stack([each.resampled(counts) for each in seeds])
-                drawn[name].append({metric: value.mean(axis=0) for metric, value in of_seeds.items()})
+                weight = weights[name][:, done : done + counts.shape[1]]
+                drawn[name].append({metric: (weight * value).sum(axis=0) for metric, value in of_seeds.items()})
+            done += counts.shape[1]
     resampled = {name: {m: np.concatenate([b[m] for b in blocks]) for m in blocks[0]} for name, blocks in drawn.items()}
     return Evaluation(rows, values, resampled)
 
@@ -79,6 +93,14 @@ def draw_counts(rows: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
         draws = random.integers(rows, size=(min(BLOCK, resamples - start), rows))
         counts = np.stack([np.bincount(draw, minlength=rows) for draw in draws]).astype(np.float32)
         yield np.ascontiguousarray(counts.T)
+
+
+def _seed_weights(seeds: int, resamples: int, seed: int, drawn: bool) -> np.ndarray:
+    """Return the weight of each seed in each resample: float64 (seeds, resamples), adding up to 1 over the seeds."""
+    if not drawn:
+        return np.full((seeds, resamples), 1 / seeds)
+    random = np.random.default_rng((seed, seeds))  # another stream than that of the questions
+    return random.multinomial(seeds, np.full(seeds, 1 / seeds), resamples).T / seeds
 
 
 def interval(resampled: np.ndarray, level: float = LEVEL) -> tuple[float, float]:
@@ -109,6 +131,16 @@ def holm(p: Sequence[float]) -> np.ndarray:
     corrected = np.full(raw.shape, np.nan)
     corrected[order] = np.maximum.accumulate(raw[order] * np.arange(order.size, 0, -1)).clip(max=1)
     return corrected
+
+
+def _placed(part: np.ndarray | sparse.csr_array, places: np.ndarray, rows: int) -> np.ndarray | sparse.csr_array:
+    """Return `part` (n, c) as the rows at `places` of a matrix (rows, c) of zeros otherwise."""
+    if isinstance(part, np.ndarray):
+        placed = np.zeros((rows, part.shape[1]), part.dtype)
+        placed[places] = part
+        return placed
+    ones = np.ones(len(places), part.dtype)
+    return sparse.csr_array((ones, (places, np.arange(len(places)))), shape=(rows, len(places))) @ part
 
 
 def _common_rows(systems: Mapping[str, Sequence[RowSums]]) -> int:

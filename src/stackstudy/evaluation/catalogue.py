@@ -10,7 +10,13 @@ import polars as pl
 from stackstudy.evaluation.predictions import Predictions
 from stackstudy.evaluation.tables import PUBLISHED
 
-FAMILIES = {"baseline": "11-*", "trees": "12-*", "network": "13-*", "seq2seq": "14-*"}  # by the notebook's name
+FAMILIES = {  # by the experiment's name
+    "baseline": "11-*",
+    "trees": "12-*",
+    "network": "13-*",
+    "seq2seq": "14-*",
+    "finetuned": "18-*",
+}
 COURSE = ("seed", "epoch", "train_loss", "validation_loss", "validation_f1_micro")
 
 SCHEMA = {

@@ -15,7 +15,7 @@ from stackstudy.evaluation.studies import OUTCOMES, Pair, listed, outcomes
 from stackstudy.evaluation.tables import PAIR, pair_numbers
 from stackstudy.evaluation.tables import numbers as table_numbers
 
-FAMILIES = {"traditional": "21-*", "network": "22-*", "beyond": "23-*"}  # by the notebook's name
+FAMILIES = {"traditional": "21-*", "network": "22-*", "beyond": "23-*"}  # by the experiment's name
 UNSTOPPED = "-no-stopping"  # ends the name of a network that trains all its epochs and keeps the last
 TARGETS = ("-log", "-median")  # end the name of a network that learns another target than the raw score
 COURSE = ("seed", "epoch", "train_loss", "validation_loss", "validation_rmse")

@@ -1,13 +1,14 @@
 """Results within each stratum: how a question came into the sample may decide more than any system does."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import polars as pl
+from scipy import sparse
 
 from stackstudy.evaluation.bootstrap import paired_bootstrap
-from stackstudy.evaluation.predictions import rows_of
-from stackstudy.evaluation.tables import Systems, summary
+from stackstudy.evaluation.predictions import Predictions, rows_of
+from stackstudy.evaluation.tables import Systems, summary, tag_systems
 
 
 def strata_of(questions: pl.DataFrame, rows: np.ndarray) -> pl.Series | None:
@@ -54,3 +55,19 @@ def side_by_side(strata: pl.DataFrame, systems: Mapping[str, str], metric: str) 
         part = strata.filter(system=system).select("stratum", *ends).rename(ends)
         table = table.join(part, on="stratum", how="left", maintain_order="left")
     return table.sort("questions", descending=True, maintain_order=True)
+
+
+def leaders_by_stratum(
+    leaders: Mapping[str, str],
+    predictions: Sequence[Predictions],
+    questions: pl.DataFrame,
+    labels: sparse.csr_array,
+    metric: str,
+    resamples: int,
+    seed: int,
+) -> pl.DataFrame | None:
+    """Return `metric` of the best system of each family, ``best_<family>`` of `leaders`, `side_by_side`; or None."""
+    shown = {family.removeprefix("best_"): name for family, name in leaders.items() if family != "best"}
+    systems = tag_systems([each for each in predictions if each.system in shown.values()], questions, labels)
+    frame = tags_by_stratum(systems, questions, resamples, seed)
+    return None if frame is None else side_by_side(frame, shown, metric)

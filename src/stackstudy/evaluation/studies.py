@@ -31,7 +31,7 @@ def planned_pairs(catalogue: pl.DataFrame, leaders: Mapping[str, str]) -> list[P
 
     Few enough that Holm's correction leaves the test its power: each corrected system against its published self; the
     best one, and the best baseline, against the other corrected ones; variants of an architecture against the plain
-    one; the plain ones against each other.
+    one; the plain ones against each other; a trained encoder against a linear layer on the encoder as it was.
     """
     fair = catalogue.filter(protocol="corrected")
     networks = fair.filter(family="network")
@@ -41,6 +41,7 @@ def planned_pairs(catalogue: pl.DataFrame, leaders: Mapping[str, str]) -> list[P
     pairs += [(other, leaders.get("best_baseline", "")) for other in fair["system"]]
     pairs += networks.select("system", "architecture").rows()
     pairs += combinations(plain, 2)
+    pairs += [(name, "linear-probe") for name in fair.filter(family="finetuned")["system"]]
     return _distinct(pairs, set(catalogue["system"]))
 
 

@@ -57,7 +57,7 @@ def tag_frequencies(tags: pl.DataFrame) -> Figure:
     counts = numbers(ranked["count"], "tag frequencies, tags that occur")
     ranks = np.arange(1, counts.size + 1)
     figure, ax = canvas(FULL, 2.7)
-    ax.plot(ranks, counts, "o", color=BLUE, ms=2.5, mew=0)
+    ax.plot(ranks, counts, "o", color=BLUE, ms=2.5, mew=0, rasterized=True)  # thousands of points
     ax.set_ylim(counts.min() / 2, counts.max() * 1.6)
     plain_log(ax.xaxis)
     plain_log(ax.yaxis)

@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from stackstudy.models.tokens import TokenSequences
+
 
 class RaggedPieces:
     """Lists of different lengths, end to end in one tensor on the device: the chunks of bodies."""
@@ -78,16 +80,21 @@ class MappedPieces:
         yield torch.from_numpy(np.array(self.vectors[:: -(-len(self.vectors) // 64)]))
 
 
-Input = Tensor | RaggedPieces | MappedPieces
+Input = Tensor | RaggedPieces | MappedPieces | TokenSequences
 
 
 def gather(inputs: Iterable[Input], rows: Tensor) -> tuple[Tensor, ...]:
-    """Return what a network takes for `rows` (b,): a tensor (b, ...) per tensor, pieces and mask per list of pieces."""
+    """Return what a network takes for `rows` (b,): a tensor (b, ...) per tensor, else pieces or token ids, and mask."""
     found: list[Tensor] = []
     for each in inputs:
         batch = each[rows]
         found += [batch] if isinstance(batch, Tensor) else batch
     return tuple(found)
+
+
+def lengths_of(inputs: Iterable[Input]) -> Tensor | None:
+    """Return the lengths (n,) of the token sequences among the inputs, None if there are none: no batch is padded."""
+    return next((each.lengths for each in inputs if isinstance(each, TokenSequences)), None)
 
 
 def cut(rows: Tensor, size: int) -> list[Tensor]:

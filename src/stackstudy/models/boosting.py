@@ -32,9 +32,9 @@ class Trees:
         """Return the nodes (splits and leaves) of the first booster."""
         return nodes_of(self.boosters)
 
-    def save(self, folder: Path, about: Mapping[str, Any]) -> None:
+    def save(self, folder: Path, about: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
         """Write `folder` anew: ``model.json`` (with `about`), ``model.safetensors`` and ``seed-<s>.ubj``."""
-        save_boosters(folder, type(self).__name__, self.boosters, {"features": self.features, **about}, {})
+        save_boosters(folder, self.boosters, {"features": self.features, **about}, arrays)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -86,16 +86,12 @@ def nodes_of(boosters: Mapping[int, xgb.Booster]) -> int:
 
 
 def save_boosters(
-    folder: Path,
-    kind: str,
-    boosters: Mapping[int, xgb.Booster],
-    about: Mapping[str, Any],
-    arrays: Mapping[str, np.ndarray],
+    folder: Path, boosters: Mapping[int, xgb.Booster], about: Mapping[str, Any], arrays: Mapping[str, np.ndarray]
 ) -> None:
-    """Write `folder` anew: the model `kind` with `about` and `arrays` (see `write_model`), and ``seed-<s>.ubj``."""
+    """Write `folder` anew: a model with `about` and `arrays` (see `write_model`), and ``seed-<s>.ubj``."""
     with replacing(folder) as fresh:
         fresh.mkdir()
-        write_model(fresh, {"class": kind, "seeds": list(boosters), **about}, arrays)
+        write_model(fresh, {**about, "seeds": list(boosters)}, arrays)
         for seed, booster in boosters.items():
             booster.save_model(fresh / f"seed-{seed}.ubj")
 

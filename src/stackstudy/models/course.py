@@ -1,6 +1,7 @@
 """The course of a training: its history and best weights, when it is over, and what a resume needs."""
 
 import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +43,8 @@ class Course(Callback):
         self.history: list[dict[str, float]] = []
         self.best: dict[str, Tensor] = {}
         self.best_epoch = 0
+        self.seconds = 0.0  # that all calls together have taken, up to the last epoch
+        self._since = time.monotonic()
 
     @property
     def over(self) -> bool:
@@ -61,7 +64,7 @@ class Course(Callback):
         return [row[column] for row in self.history]
 
     def resume(self) -> "Course":
-        """Take up what an earlier call with the same data and settings left; remove what another one left."""
+        """Take up what an earlier call of the same training left; remove what another one left."""
         for path in (self.finished, self.last):
             state = torch.load(path, map_location="cpu", weights_only=True) if path.exists() else None
             if state and (mine := state["callbacks"][self.state_key])["mark"] == self.mark:
@@ -77,10 +80,11 @@ class Course(Callback):
         self.last.unlink()
 
     def state_dict(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in ("mark", "history", "best", "best_epoch")}
+        return {name: getattr(self, name) for name in ("mark", "history", "best", "best_epoch", "seconds")}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.history, self.best, self.best_epoch = state["history"], state["best"], state["best_epoch"]
+        self.seconds = state["seconds"]
 
     def on_train_epoch_end(self, trainer: Trainer, training: LightningModule) -> None:
         found, epoch = training.found, len(self.history) + 1
@@ -90,6 +94,7 @@ class Course(Callback):
         if self._is_best(epoch):
             self.best_epoch = epoch
             self.best = {name: value.detach().cpu().clone() for name, value in training.model.state_dict().items()}
+        self.seconds, self._since = self.seconds + time.monotonic() - self._since, time.monotonic()
         trainer.should_stop = self.over
         training.adapt(self.values()[-1])
         with replacing(self.last) as fresh:

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class Mixup:
-    """Which mixup, and for how long; from then on dropout has the value `late_dropout`."""
+    """Which mixup, if any, and for how long; from then on dropout has the value `late_dropout`."""
 
-    kind: Literal["input", "manifold"]
+    kind: Literal["none", "input", "manifold"]
     alpha: float  # shares are drawn from Beta(alpha, alpha)
     epochs: int
     late_dropout: float
@@ -24,6 +24,8 @@ class Mixup:
         Input mixup (Zhang et al. 2018) blends what the network reads. Manifold mixup (Verma et al. 2019, section 2)
         blends the hidden states of one of its `mixing_points`, drawn for each batch. One share is drawn for a batch.
         """
+        if self.kind == "none":
+            return model(*inputs), targets
         blend = draw(self.alpha, targets)
         if self.kind == "input":
             return model(*map(blend, inputs)), blend(targets)

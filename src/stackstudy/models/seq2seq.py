@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -54,6 +54,11 @@ class Seq2seq:
     output_tokens: int
     beams: int
 
+    @property
+    def about(self) -> dict[str, Any]:
+        """All but model and tokenizer."""
+        return {name: getattr(self, name) for name in ("tags", "labels", "input_tokens", "output_tokens", "beams")}
+
     def tag_question(self, title: str, body: str) -> list[str]:
         """Return the tags written for a question, without repeats; what is no known tag stands as it was written."""
         (written,) = self.write([prompt(title, body)], self.beams)
@@ -97,11 +102,10 @@ class Seq2seq:
 
     def save(self, folder: Path) -> None:
         """Write `folder` anew: configuration, weights as safetensors, tokenizer, and ``seq2seq.json``."""
-        about = {name: getattr(self, name) for name in ("tags", "labels", "input_tokens", "output_tokens", "beams")}
         with replacing(folder) as fresh, quiet():
             self.model.save_pretrained(fresh)
             self.tokenizer.save_pretrained(fresh)
-            save_json(about, fresh / ABOUT)
+            save_json(self.about, fresh / ABOUT)
 
     @classmethod
     def load(cls, folder: Path) -> Self:

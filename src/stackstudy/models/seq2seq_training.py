@@ -8,6 +8,7 @@ import hashlib
 import json
 import math
 import shutil
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -30,6 +31,7 @@ from transformers import (
 from stackstudy.models.seq2seq import Seq2seq, Tokens, quiet
 from stackstudy.paths import replacing
 from stackstudy.runs import progress
+from stackstudy.runs.key import code_hash
 from stackstudy.runs.products import save_json
 
 POOL = 50  # batches that are cut from one random pool of questions, sorted by length
@@ -64,23 +66,26 @@ def train(
     seed: int,
     folder: Path,
     scratch: Path,
-) -> tuple[Seq2seq, pl.DataFrame]:
+) -> tuple[Seq2seq, pl.DataFrame, float]:
     """Train `writer` in place and give it back with its best weights, and the course: a row per evaluation.
+
+    The third is how many seconds an earlier call took, if all was done by then.
 
     `data` is what to learn from and what to validate on; `f1` judges the texts written, greedily, for the latter, in
     their order. The model is saved as `folder`. `scratch` keeps the checkpoints until then, and afterwards the course,
-    so that the same call does nothing; a call with other data or options starts anew.
+    so that the same call does nothing; a call with another model, other data, options or code starts anew.
     ValueError: fewer questions than one batch, or the loss is no longer a number.
     """
-    mark, finished = _mark(data, options, seed), scratch / "course.json"
+    since = time.monotonic()
+    mark, finished = _mark(writer, data, f1, options, seed), scratch / "course.json"
     if finished.exists() and (course := json.loads(finished.read_text(encoding="utf-8")))["mark"] == mark:
-        return Seq2seq.load(folder), _frame(course["history"])
+        return Seq2seq.load(folder), _frame(course["history"]), course["seconds"]
     _clear_if_other(scratch, mark)
     history = _fit(writer, data, f1, options, seed, scratch)
     writer.save(folder)
     shutil.rmtree(scratch)
-    save_json({"mark": mark, "history": history}, finished)
-    return writer, _frame(history)
+    save_json({"mark": mark, "history": history, "seconds": time.monotonic() - since}, finished)
+    return writer, _frame(history), 0.0
 
 
 def training_order(lengths: Sequence[int], batch_size: int, batches: int, seed: int) -> np.ndarray:
@@ -222,9 +227,15 @@ def _clear_if_other(scratch: Path, mark: str) -> None:
             fresh.write_text(mark, encoding="utf-8")
 
 
-def _mark(data: tuple[Examples, Examples], options: Options, seed: int) -> str:
-    """Return a hash of all that decides the result but the checkpoint that a training starts from."""
-    return hashlib.sha256(repr((asdict(options), seed, data)).encode()).hexdigest()
+def _mark(
+    writer: Seq2seq, data: tuple[Examples, Examples], f1: Callable[[list[str]], float], options: Options, seed: int
+) -> str:
+    """Return a hash of all that decides the result: first weights, tags and labels, data, settings, and their code."""
+    code = code_hash(__name__, f1.__module__)
+    mark = hashlib.sha256(repr((writer.about, asdict(options), seed, data, code)).encode())
+    for name, value in writer.model.state_dict().items():
+        mark.update(name.encode() + value.cpu().contiguous().numpy().tobytes())
+    return mark.hexdigest()
 
 
 def _cut(rows: np.ndarray, size: int) -> list[np.ndarray]:

@@ -1,6 +1,6 @@
-"""What a network learns in place of a score, and the way back."""
+"""What a system learns in place of a score, and the way back."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -10,11 +10,7 @@ from stackstudy.evaluation.scores import inverse_signed_log, signed_log
 
 @dataclass(frozen=True)
 class ScoreTarget:
-    """Scores, or their signed logs, less their mean and in units of their standard deviation.
-
-    Mean and deviation are those of the training rows. So a network begins at their mean, and a learning rate that suits
-    one corpus suits another.
-    """
+    """Scores, or their signed logs, less a mean and in units of a standard deviation."""
 
     log: bool
     mean: float
@@ -24,20 +20,32 @@ class ScoreTarget:
 
     @classmethod
     def of(cls, scores: np.ndarray, log: bool) -> Self:
-        """Return the target that training scores (r,) make."""
+        """Return the target that training scores (r,) make, with their mean and deviation.
+
+        So a network begins at their mean, and a learning rate that suits one corpus suits another.
+        """
         values = signed_log(scores) if log else np.asarray(scores, dtype=np.float64)
         return cls(log, float(values.mean()), float(values.std()), float(values.min()), float(values.max()))
 
+    @classmethod
+    def plain(cls, scores: np.ndarray, log: bool) -> Self:
+        """Return the target that training scores (r,) make as they are, or as signed logs."""
+        return replace(cls.of(scores, log), mean=0.0, deviation=1.0)
+
     def learned(self, scores: np.ndarray) -> np.ndarray:
-        """Return what the network is to put out for scores (n,): float32 (n,)."""
+        """Return what is to be put out for scores (n,): float32 (n,)."""
         values = signed_log(scores) if self.log else scores
         return ((values - self.mean) / (self.deviation or 1)).astype(np.float32)
 
-    def scores(self, outputs: np.ndarray) -> np.ndarray:
-        """Return the scores, float64 (n,), for outputs (n,) of the network.
+    def values(self, outputs: np.ndarray) -> np.ndarray:
+        """Return the scores or signed logs, float64 (n,), for outputs (n,).
 
-        Those learned as logs are no lower or higher than the training scores: a network runs on outside of what it was
-        trained on, where the exponential makes millions of it.
+        Logs are no lower or higher than those of the training scores: a network or a line runs on outside of what it
+        was trained on, where the exponential makes millions of it.
         """
         values = self.mean + self.deviation * np.asarray(outputs, dtype=np.float64)
-        return inverse_signed_log(values.clip(self.low, self.high)) if self.log else values
+        return values.clip(self.low, self.high) if self.log else values
+
+    def scores(self, outputs: np.ndarray) -> np.ndarray:
+        """Return the scores, float64 (n,), for outputs (n,)."""
+        return inverse_signed_log(self.values(outputs)) if self.log else self.values(outputs)

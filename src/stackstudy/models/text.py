@@ -11,6 +11,7 @@ from typing import Any, Self
 import numpy as np
 import snowballstemmer
 from safetensors.numpy import load_file, save_file
+from scipy.sparse import csr_matrix
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from stackstudy.paths import replacing
@@ -38,7 +39,11 @@ class TextRegressor:
 
     def predict(self, texts: Iterable[str]) -> np.ndarray:
         """Return each output for n texts: float64 (s, n)."""
-        return (self.vectorizer.transform(texts) @ self.weights.T + self.intercepts).T
+        return self.outputs(self.vectorizer.transform(texts))
+
+    def outputs(self, terms: csr_matrix) -> np.ndarray:
+        """Return each output for what the vectorizer makes of n texts, (n, f): float64 (s, n)."""
+        return (terms @ self.weights.T + self.intercepts).T
 
     def save(self, folder: Path, about: Mapping[str, Any] | None = None) -> None:
         """Write `folder` anew: ``model.json`` (`about`, settings, vocabulary) and ``model.safetensors``."""

@@ -6,6 +6,7 @@ order of the rows and every random draw of an epoch follow from seed and epoch a
 
 import hashlib
 import logging
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,11 +22,20 @@ from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import OneCycleLR, ReduceLROnPlateau
 
-from stackstudy.models.batches import Input, cut, gather
+from stackstudy.models.batches import Input, cut, gather, lengths_of
 from stackstudy.models.course import Course, Metric
 from stackstudy.models.mixup import Mixup, set_dropout
+from stackstudy.models.rates import LayerRates
+from stackstudy.models.tokens import by_length
+from stackstudy.runs import progress
+from stackstudy.runs.key import code_hash
 
-WARM_UP = 0.3  # share of a one-cycle schedule in which the learning rate rises
+# Schedules of which every step has another learning rate; ``pct_start`` is the share of steps in which it rises.
+CYCLES = {
+    "onecycle": {"pct_start": 0.3},  # Smith & Topin 2019
+    "linear": {"pct_start": 0.1, "anneal_strategy": "linear", "cycle_momentum": False},  # Devlin et al. 2019
+}
+LONG_EPOCH = 10.0  # seconds after which an epoch tells how far it has come
 # The study does not say which plateau it used: half the learning rate after 3 epochs without a better metric.
 PLATEAU_FACTOR, PLATEAU_EPOCHS = 0.5, 3
 
@@ -39,9 +49,10 @@ class Options:
     batch_size: int
     max_epochs: int
     patience: int | None  # epochs without a better validation metric before the end; None: all, and the last counts
-    schedule: Literal["constant", "plateau", "onecycle"] = "constant"
+    schedule: Literal["constant", "plateau", "onecycle", "linear"] = "constant"
     gradient_clip: float | None = None  # largest norm of all gradients together
     mixup: Mixup | None = None
+    layer_rates: LayerRates | None = None  # for a network that tells its layers apart
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +82,7 @@ class Trained:
 
     model: nn.Module
     history: pl.DataFrame
+    earlier_seconds: float  # of the calls before this one that it goes on from
 
 
 def train(
@@ -86,26 +98,31 @@ def train(
 
     `loss` takes outputs and targets of a batch. `folder` keeps the state of the last epoch until the training is over,
     then its result, so that the same call goes on after a kill and does nothing when all is done; a call with other
-    data or settings starts anew. ValueError: the loss or the metric is no longer a number.
+    data, settings or code starts anew. ValueError: the loss or the metric is no longer a number.
     """
     torch.manual_seed(seed)
     model = make()
     mark = _fingerprint(model, loss, data, metric, options, seed)
-    course = Course(metric, options.max_epochs, options.patience, seed, folder, mark)
-    if not course.resume().over:
+    course = Course(metric, options.max_epochs, options.patience, seed, folder, mark).resume()
+    earlier = course.seconds
+    if not course.over:
         _fit(_Training(model, loss, data, options, course), course)
         course.finish()
     model.load_state_dict(course.best)
-    return Trained(model.eval(), pl.DataFrame(course.history))
+    return Trained(model.eval(), pl.DataFrame(course.history), earlier)
 
 
 @torch.inference_mode()
 def predict(model: nn.Module, inputs: tuple[Input, ...], rows: Tensor, batch_size: int) -> np.ndarray:
     """Return the network's outputs for `rows` (r,) of `inputs`: float32 (r, ...)."""
-    model = model.to(rows.device).eval()
+    model, lengths = model.to(rows.device).eval(), lengths_of(inputs)
+    order = torch.arange(len(rows)) if lengths is None else lengths[rows].argsort(descending=True, stable=True)
+    outputs: list[Tensor] = []
     with torch.autocast(rows.device.type, torch.bfloat16, enabled=rows.device.type == "cuda"):
-        outputs = [model(*gather(inputs, batch)) for batch in rows.split(batch_size)]
-    return torch.cat(outputs).float().cpu().numpy()
+        for batch in rows[order].split(batch_size):
+            outputs.append(model(*gather(inputs, batch)))
+            progress.report("predicting", len(outputs), -(-len(rows) // batch_size))
+    return torch.cat(outputs).float()[order.argsort()].cpu().numpy()
 
 
 class _Training(LightningModule):
@@ -118,6 +135,7 @@ class _Training(LightningModule):
         self.outputs: list[Tensor] = []
         self.found: dict[str, float] = {}  # losses and metric of the last epoch
         self.rate = options.learning_rate  # of this batch
+        self.began = time.monotonic()  # this epoch
         self.mixup: Mixup | None = None  # of this epoch
         self.plateau: ReduceLROnPlateau | None = None
 
@@ -129,11 +147,13 @@ class _Training(LightningModule):
 
     def configure_optimizers(self) -> dict[str, Any]:
         options = self.options
-        rates = {"lr": options.learning_rate, "weight_decay": options.weight_decay}
-        optimizer = torch.optim.AdamW(self.model.parameters(), **rates, fused=True)
-        if options.schedule == "onecycle":
-            steps = options.max_epochs * len(self.train_dataloader())
-            schedule = OneCycleLR(optimizer, options.learning_rate, total_steps=steps, pct_start=WARM_UP)
+        rates, weights = {"lr": options.learning_rate, "weight_decay": options.weight_decay}, self.model.parameters()
+        if options.layer_rates:
+            weights = options.layer_rates.groups(self.model, *rates.values())
+        optimizer = torch.optim.AdamW(weights, **rates, fused=True)
+        if options.schedule in CYCLES:
+            steps, most = options.max_epochs * len(self.train_dataloader()), [g["lr"] for g in optimizer.param_groups]
+            schedule = OneCycleLR(optimizer, most, total_steps=steps, **CYCLES[options.schedule])
             return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
         if options.schedule == "plateau":
             # Not handed to Lightning, which would step it after the checkpoint of the epoch is written.
@@ -157,6 +177,7 @@ class _Training(LightningModule):
         if number == 0:  # not on_train_epoch_start, which Lightning leaves out in the first epoch after a resume
             torch.manual_seed(self._epoch_seed())
             self.train_losses.clear()
+            self.began = time.monotonic()
             self._begin_phase()
 
     def training_step(self, rows: Tensor, _: int) -> Tensor:
@@ -168,6 +189,11 @@ class _Training(LightningModule):
         loss = self.loss(outputs, targets)
         self.train_losses.append(loss.detach() * len(rows))
         return loss
+
+    def on_train_batch_end(self, outputs: dict[str, Tensor], _: Tensor, number: int) -> None:
+        if time.monotonic() - self.began > LONG_EPOCH:
+            stage = f"epoch {len(self.course.history) + 1}, seed {self.course.seed}"
+            progress.report(stage, number + 1, len(self.train_dataloader()), loss=outputs["loss"].item())
 
     def validation_step(self, rows: Tensor, _: int) -> None:
         self.outputs.append(self.model(*gather(self.data.inputs, rows)).float())
@@ -191,8 +217,10 @@ class _Training(LightningModule):
 
     def _shuffled(self, rows: Tensor) -> Tensor:
         # On the CPU, so that the order is the same on every device.
-        order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(self._epoch_seed()))
-        return rows[order.to(rows.device)]
+        random = torch.Generator().manual_seed(self._epoch_seed())
+        shuffled = rows[torch.randperm(len(rows), generator=random).to(rows.device)]
+        lengths = lengths_of(self.data.inputs)
+        return shuffled if lengths is None else by_length(shuffled, lengths, self.options.batch_size, random)
 
     def _epoch_seed(self) -> int:
         # By our own count: after a resume, Lightning's is not yet set when it asks for the first batches.
@@ -250,8 +278,9 @@ def _quiet() -> Iterator[None]:
 
 
 def _fingerprint(model: nn.Module, loss: nn.Module, data: Data, metric: Metric, options: Options, seed: int) -> str:
-    """Return a hash of all that decides the result: the network and its first weights, the loss, data and settings."""
-    about = (model, loss, metric.name, metric.mode, options, seed, data.mark)
+    """Return a hash of all that decides the result: network and first weights, loss, data, settings, and their code."""
+    code = code_hash(__name__, *(type(part).__module__ for part in (model, loss)), metric.of.__module__)
+    about = (model, loss, metric.name, metric.mode, options, seed, data.mark, code)
     mark = hashlib.sha256(repr(about).encode())
     for name, value in (model.state_dict() | loss.state_dict(prefix="loss.")).items():
         mark.update(name.encode() + value.cpu().contiguous().numpy().tobytes())

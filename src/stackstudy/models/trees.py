@@ -65,7 +65,7 @@ class TreeTagger:
         """Write `folder` anew: ``model.json`` (with `about`), ``model.safetensors`` and ``seed-<s>.ubj``."""
         arrays = {"columns": self.columns, "constants": self.constants}
         arrays |= self.features._asdict() if self.features else {}
-        save_boosters(folder, type(self).__name__, self.boosters, about, arrays)
+        save_boosters(folder, self.boosters, {"class": type(self).__name__, **about}, arrays)
 
     @classmethod
     def load(cls, folder: Path) -> Self:

@@ -105,10 +105,9 @@ def _prepare(profile: str, commit: str, job: Job) -> str:
     sources = sorted((paths.report_dir() / "chapters").glob("[0-9][0-9]-*.md"))
     if not sources:
         raise FileNotFoundError(f"no chapters NN-name.md in {paths.report_dir() / 'chapters'}")
-    rendered = {
-        "paper.md": "\n\n".join(chapters.render(source) for source in sources),
-        "metadata.yaml": chapters.render(paths.report_dir() / "metadata.yaml"),
-    }
+    # The metadata comes first, since a later chapter may list all values.
+    rendered = {"metadata.yaml": chapters.render(paths.report_dir() / "metadata.yaml")}
+    rendered["paper.md"] = "\n\n".join(chapters.render(source) for source in sources)
     for name, content in rendered.items():
         with paths.replacing(job.folder / name) as fresh:
             fresh.write_text(content, encoding="utf-8")

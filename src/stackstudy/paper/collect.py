@@ -1,78 +1,41 @@
 """Gather what finished runs left: values, tables and figures for the paper, each with the run that made it."""
 
-import csv
-import hashlib
-import io
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from stackstudy import paths
+from stackstudy.paper import provenance
+from stackstudy.paper.finished import Run, finished_runs, has_results, read_json
 from stackstudy.runs.profile import experiment_names
 
-
-class Run(NamedTuple):
-    """A finished run folder, with its name, the key that it ended with, and the commit of its code."""
-
-    folder: Path
-    experiment: str
-    key: str
-    commit: str
+SHOWN = re.compile(r"""\bfigure\(\s*["']([\w-]+)["']""")  # a figure in a chapter
+NAMED = 10  # values that an error names one by one
 
 
 def collect(profile: str) -> None:
     """Bring ``results/<profile>`` and ``figures/<profile>`` in line with the finished runs of `profile`.
 
-    A file whose bytes stay the same is not written again; a file that no finished run makes any more is removed.
-    The parameters of the systems go along, so that a row of a table leads to what made it.
-    Two runs that give the same value, table or figure are a ValueError that names both.
+    Numbers and tables are taken all, figures as far as the report shows them. A file whose bytes stay the same is not
+    written again; a file that no finished run makes any more is removed.
+    ValueError: two runs give the same value, table or figure; or a run is gone whose values had been collected.
     """
     runs = finished_runs(profile)
     results = paths.results_dir(profile)
-    _write(results / "numbers.json", _json_bytes(_numbers(runs)))
-    _write(results / "provenance.csv", _provenance(runs))
-    _mirror(_products(runs, "tables", (".csv",)), results / "tables")
-    _mirror(_products(runs, "figures", (".png", ".svg")), paths.figures_dir(profile))
-    # Of those alone that made predictions: the parameters of the questions hold a path of this machine.
-    systems = {
-        f"{run.experiment}.yaml": run.folder / "params.yaml" for run in runs if (run.folder / "predictions").is_dir()
-    }
-    _mirror(systems, results / "parameters")
-
-
-def finished_runs(profile: str) -> list[Run]:
-    """Return the runs of the experiments of `profile` that hold ``DONE``, by name; none at all is a FileNotFoundError.
-
-    Other folders, such as those of trials by hand or of renamed experiments, do not count.
-    """
-    folder = paths.runs_dir(profile)
-    runs = [_read_run(folder / name) for name in sorted(experiment_names(profile)) if (folder / name / "DONE").exists()]
-    if not runs:
-        raise FileNotFoundError(f"no finished run in {folder}: first type `stackstudy run {profile}`")
-    return runs
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object; anything else is an error that names the file."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise FileNotFoundError(f"{path} is missing") from None
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path}, line {error.lineno}: not JSON ({error.msg})") from None
-    if not isinstance(content, dict):
-        raise ValueError(f"{path}: expected an object in braces, found {type(content).__name__}")
-    return content
-
-
-def _read_run(folder: Path) -> Run:
-    key = (folder / "DONE").read_text(encoding="utf-8").strip()
-    if not key:
-        raise ValueError(f"{folder / 'DONE'} holds no key; run {folder.name} again")
-    environment = read_json(folder / "environment.json")
-    commit = str(environment.get("commit") or "none")[:10] + (" + changes" if environment.get("dirty") else "")
-    return Run(folder, folder.name, key, commit)
+    numbers = _numbers(runs)
+    tables, figures = _products(runs, "tables", (".csv",)), _products(runs, "figures", (".png", ".svg"))
+    _check_nothing_is_gone(profile, runs)
+    shown = _shown_figures()
+    _write(results / "numbers.json", _json_bytes(numbers))
+    _write(results / "keys.json", _json_bytes(provenance.keys(runs)))
+    _write(results / "provenance.csv", provenance.table(runs))
+    _mirror({name: path.read_bytes() for name, path in tables.items()}, results / "tables")
+    _mirror({f"{run.experiment}.yaml": provenance.parameters(run) for run in runs}, results / "parameters")
+    _mirror(
+        {name: path.read_bytes() for name, path in figures.items() if path.stem in shown}, paths.figures_dir(profile)
+    )
 
 
 def _leaves(tree: Mapping[str, Any], source: Path, prefix: str = "") -> Iterator[tuple[str, float | str]]:
@@ -90,7 +53,7 @@ def _leaves(tree: Mapping[str, Any], source: Path, prefix: str = "") -> Iterator
 
 
 def _numbers(runs: Iterable[Run]) -> dict[str, dict[str, Any]]:
-    """Return leaf path -> value, experiment and key, over all runs."""
+    """Return leaf path -> value and experiment, over all runs."""
     numbers: dict[str, dict[str, Any]] = {}
     for run in runs:
         source = run.folder / "metrics.json"
@@ -99,7 +62,7 @@ def _numbers(runs: Iterable[Run]) -> dict[str, dict[str, Any]]:
                 raise ValueError(
                     f"value {path} comes from two runs: {numbers[path]['experiment']} and {run.experiment}"
                 )
-            numbers[path] = {"value": value, "experiment": run.experiment, "key": run.key}
+            numbers[path] = {"value": value, "experiment": run.experiment}
     return numbers
 
 
@@ -107,9 +70,7 @@ def _products(runs: Iterable[Run], kind: str, suffixes: tuple[str, ...]) -> dict
     """Return file name -> path of all files of a kind (``tables`` or ``figures``) over all runs."""
     found: dict[str, Path] = {}
     for run in runs:
-        for path in sorted((run.folder / kind).glob("*")):
-            if path.suffix not in suffixes:
-                continue
+        for path in run.files(kind, suffixes):
             if path.name in found:
                 first = found[path.name].parent.parent.name
                 raise ValueError(f"{kind}/{path.name} comes from two runs: {first} and {run.experiment}")
@@ -117,33 +78,40 @@ def _products(runs: Iterable[Run], kind: str, suffixes: tuple[str, ...]) -> dict
     return found
 
 
-def _provenance(runs: Iterable[Run]) -> bytes:
-    """Return a CSV that says for each experiment its notebook, commit and the sha256 of its parameters."""
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(["experiment", "notebook", "commit", "parameters"])
-    for run in runs:
-        parameters = hashlib.sha256((run.folder / "params.yaml").read_bytes()).hexdigest()
-        table.writerow([run.experiment, _notebook(run), run.commit, parameters[:12]])
-    return text.getvalue().encode()
+def _check_nothing_is_gone(profile: str, runs: Iterable[Run]) -> None:
+    """Raise a ValueError that names the collected values of experiments of the profile whose runs are not there."""
+    if not has_results(profile):
+        return
+    missing = set(experiment_names(profile)) - {run.experiment for run in runs}
+    collected = read_json(paths.results_dir(profile) / "numbers.json")
+    gone = [path for path, entry in collected.items() if entry["experiment"] in missing]
+    if gone:
+        folders = sorted({collected[path]["experiment"] for path in gone})
+        more = f" and {len(gone) - NAMED} more" if len(gone) > NAMED else ""
+        raise ValueError(
+            f"no finished run of {', '.join(folders)} in {paths.runs_dir(profile)}, and with it {len(gone)} numbers of"
+            f" results/{profile} are gone: {', '.join(gone[:NAMED])}{more}; type `stackstudy run {profile}` to make"
+            f" them again, or remove runs/{profile} to use the results as they are"
+        )
 
 
-def _notebook(run: Run) -> str:
-    """Return the notebook of a run, which may carry another name; a run by hand has no ``key.json`` to say it."""
-    record = run.folder / "key.json"
-    return str(read_json(record)["notebook"]) if record.exists() else f"{run.experiment} (by hand)"
+def _shown_figures() -> set[str]:
+    """Return the names of the figures that the report shows."""
+    report = paths.report_dir()
+    sources = [*sorted((report / "chapters").glob("*.md")), *report.glob("*.md")]
+    return {name for source in sources for name in SHOWN.findall(source.read_text(encoding="utf-8"))}
 
 
 def _json_bytes(content: Mapping[str, Any]) -> bytes:
     return (json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
 
 
-def _mirror(sources: Mapping[str, Path], target: Path) -> None:
+def _mirror(contents: Mapping[str, bytes], target: Path) -> None:
     """Make `target` hold exactly these files."""
-    for name, source in sources.items():
-        _write(target / name, source.read_bytes())
+    for name, content in contents.items():
+        _write(target / name, content)
     for path in target.glob("*"):
-        if path.is_file() and path.name not in sources:
+        if path.is_file() and path.name not in contents:
             path.unlink()
 
 

@@ -2,7 +2,7 @@
 
 import csv
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 Cell = int | float | str | None
@@ -55,17 +55,35 @@ def interval(low: float, high: float, digits: int) -> str:
     return f"[{f(low, digits)}, {f(high, digits)}]"
 
 
+def with_interval(value: float, low: float, high: float) -> str:
+    """Return ``.712 [.701, .723]``."""
+    digits = fitting_digits((low, value, high))
+    return f"{f(value, digits)} {interval(low, high, digits)}"
+
+
+def test_result(difference: float, low: float, high: float, p: float) -> str:
+    """Return ``+.012 [.002, .021], p = .018``."""
+    digits = fitting_digits((difference, low, high))
+    shown = "p < .001" if p < 0.001 else f"p = {f(p, 3)}"
+    return f"{signed(difference, digits)} {interval(low, high, digits)}, {shown}"
+
+
+def pipes(rows: Iterable[Iterable[str]]) -> str:
+    """Return cells as a pipe table; the first row has the headings, the second the alignments."""
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+
+
 def pipe_table(path: Path, columns: Sequence[str] | None = None, rows: int | None = None) -> str:
     """Return a CSV as a pipe table, or these columns and that many first rows of it.
 
     Headings are readable, numbers stand to the right, intervals (``<name>_low``, ``<name>_high``) beside their values.
     """
     cells = _read_columns(path, rows)
-    shown = columns or [name for name in cells if not _is_bound(name, cells)]
+    shown = columns or [name for name in cells if not is_bound(name, cells)]
     if unknown := [name for name in shown if name not in cells]:
         raise ValueError(f"table {path.stem} has no column {unknown[0]}; there are: {', '.join(cells)}")
     heads, texts, marks = zip(*(_column(name, cells) for name in shown), strict=True)
-    return "\n".join("| " + " | ".join(row) + " |" for row in [heads, marks, *zip(*texts, strict=True)])
+    return pipes([heads, marks, *zip(*texts, strict=True)])
 
 
 def heading(name: str) -> str:
@@ -80,16 +98,16 @@ def escape(text: str) -> str:
     return "".join(f"\\{character}" if character in MARKUP else character for character in text)
 
 
+def is_bound(name: str, names: Collection[str]) -> bool:
+    """Tell whether a name is that of the lower or upper end of the interval of another one."""
+    stem, _, end = name.rpartition("_")
+    return end in {"low", "high"} and {stem, f"{stem}_low", f"{stem}_high"} <= set(names)
+
+
 def _number(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"expected a number, found {value!r}")
     return value
-
-
-def _is_bound(name: str, columns: dict[str, list[Cell]]) -> bool:
-    """Tell whether a column is the lower or upper end of the interval of another one."""
-    stem, _, end = name.rpartition("_")
-    return end in {"low", "high"} and {stem, f"{stem}_low", f"{stem}_high"} <= columns.keys()
 
 
 def _column(name: str, columns: dict[str, list[Cell]]) -> tuple[str, list[str], str]:

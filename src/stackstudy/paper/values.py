@@ -1,5 +1,6 @@
 """Chapters as templates: each value, figure and table comes from a finished run, or the build stops."""
 
+import re
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -9,7 +10,11 @@ import jinja2
 
 from stackstudy import paths
 from stackstudy.paper import text
-from stackstudy.paper.collect import read_json
+from stackstudy.paper.finished import has_results, has_runs, read_json
+from stackstudy.paper.origins import Origins
+from stackstudy.runs.key import finished_key
+
+HEADING = re.compile(r"^# (.*?)(?: \{#(sec:[\w-]+)\})?$", re.MULTILINE)
 
 
 class Branch:
@@ -50,25 +55,29 @@ class Branch:
 
 
 class Chapters:
-    """Renders chapters with the results of one profile, and knows which figures they used."""
+    """Renders chapters with the results of one profile, and knows which figures and values they used."""
 
-    def __init__(self, profile: str, **extra: str) -> None:
+    def __init__(self, profile: str, **extra: Any) -> None:
         """Read the results of `profile`; `extra` are further names for the templates, such as the date."""
+        if not has_results(profile):
+            raise FileNotFoundError(f"no results for profile {profile!r}: first type `stackstudy run {profile}`")
         self.profile = profile
         self.figures: dict[str, list[Path]] = {}  # files of the figures used so far, by name
-        self._source = paths.results_dir(profile) / "numbers.json"
-        if not self._source.exists():
-            raise FileNotFoundError(f"no results for profile {profile!r}: first type `stackstudy run {profile}`")
-        self._numbers = read_json(self._source)
+        self.used: dict[str, dict[str, None]] = {}  # paths of the values used so far, by chapter, in their order
+        self._origins = Origins.read(profile)
+        self._keys = read_json(paths.results_dir(profile) / "keys.json")
         self.values = Branch("", self._read)
-        for path in self._numbers:
+        for path in self._origins.numbers:
             self.values.add(path.split("."), path)
+        self._chapter = ""  # that is being rendered
+        self._listed = False  # whether a chapter has listed all values
         self._states: dict[str, str | None] = {}  # why a run is stale, by experiment
         self._environment = self._make_environment()
         self._environment.globals.update(extra)
 
     def render(self, source: Path) -> str:
         """Return the Markdown of one chapter; an unknown or stale value is a ValueError with file, line and name."""
+        self._chapter = _name_of(source)
         try:
             return self._environment.get_template(source.name).render()
         except jinja2.TemplateSyntaxError as error:
@@ -93,34 +102,44 @@ class Chapters:
         environment.globals.update(
             figure=self._figure, table=self._table, interval=interval, verdict=self._verdict, profile=self.profile
         )
+        environment.globals.update(
+            machines=self._origins.machines, runs_table=self._origins.runs_table, numbers_tables=self._numbers_tables
+        )
         return environment
 
     def _read(self, path: str) -> float | str:
         """Return a value, after a look at the run that made it."""
-        entry = self._numbers[path]
+        entry = self._origins.numbers[path]
         experiment = entry["experiment"]
         if experiment not in self._states:
-            self._states[experiment] = self._stale(experiment, entry["key"])
+            self._states[experiment] = self._stale(experiment)
         if why := self._states[experiment]:
             raise ValueError(f"{path} is stale: {why}; type `stackstudy run {self.profile}`")
+        if self._listed:
+            raise ValueError(f"{path} is used after the list of all values: move that list behind it")
+        self.used.setdefault(self._chapter, {})[path] = None
         return entry["value"]
 
-    def _stale(self, experiment: str, key: str) -> str | None:
+    def _stale(self, experiment: str) -> str | None:
         """Say why the values of a run no longer hold; committed results without run folders are taken as they are."""
-        runs = paths.runs_dir(self.profile)
-        if not runs.is_dir():
+        if not has_runs(self.profile):
             return None
-        done = runs / experiment / "DONE"
-        if not done.exists():
+        key = finished_key(paths.runs_dir(self.profile) / experiment)
+        if key is None:
             return f"run {experiment} is not done"
-        if done.read_text(encoding="utf-8").strip() != key:
+        if key != self._keys[experiment]["key"]:
             return f"run {experiment} was done again and not collected"
         return None
 
-    def _figure(self, name: str) -> str:
-        """Return the path of a figure from the project, without its suffix: each format takes PNG or SVG.
+    def _numbers_tables(self) -> str:
+        """Return the values used so far, as a table per chapter that names their runs."""
+        self._listed = True
+        return self._origins.numbers_tables(self.used)
 
-        Each figure stands once in the paper.
+    def _figure(self, name: str) -> str:
+        """Return the path of a figure from the project, and in quotes the experiment that made it, for its caption.
+
+        The path has no suffix: each format takes PNG or SVG. Each figure stands once in the paper.
         """
         stem = paths.figures_dir(self.profile) / name
         files = [stem.with_name(f"{name}{suffix}") for suffix in (".png", ".svg")]
@@ -129,15 +148,20 @@ class Chapters:
         if name in self.figures:
             raise ValueError(f"figure {name} is used a second time")
         self.figures[name] = files
-        return stem.relative_to(paths.project_root()).as_posix()
+        return f'{stem.relative_to(paths.project_root()).as_posix()} "{self._origins.maker("figures", name)}"'
 
     def _table(self, name: str, columns: Sequence[str] | None = None, rows: int | None = None) -> str:
-        """Return a table, or these columns and first rows of it, as Markdown without its caption."""
+        """Return a table, or these columns and first rows of it, as Markdown without its caption.
+
+        A comment before it names the experiment that made it, for the caption.
+        """
         results = paths.results_dir(self.profile)
         tables = {path.stem: path for path in [*results.glob("*.csv"), *(results / "tables").glob("*.csv")]}
         if name not in tables:
             raise ValueError(f"no table {name}; there are: {_names(tables.values())}")
-        return text.pipe_table(tables[name], columns, rows)
+        experiment = self._origins.maker("tables", name)
+        mark = f"<!-- run: {experiment} -->\n\n" if experiment else ""
+        return mark + text.pipe_table(tables[name], columns, rows)
 
     def _verdict(self, first: str, second: str, metric: str, task: str | None = None) -> str:
         """Say which of two systems the paired test puts ahead, from ``<task>.pairs.<first>_vs_<second>.<metric>``.
@@ -150,14 +174,13 @@ class Chapters:
                 pair = f"{one}_vs_{other}".replace("-", "_")
                 if pair in pairs and metric in pairs[pair]:
                     return verdict(first, second, metric, pairs[pair][metric], sign)
-        raise ValueError(f"no paired test of {first} and {second} by {metric} in {self._source}")
+        raise ValueError(f"no paired test of {first} and {second} by {metric} in the results of {self.profile}")
 
 
 def interval(branch: Branch, name: str) -> str:
     """Return ``.712 [.701, .723]`` from the leaves `name`, ``<name>_low`` and ``<name>_high``."""
     low, value, high = (branch[leaf] for leaf in (f"{name}_low", name, f"{name}_high"))
-    digits = text.fitting_digits((low, value, high))
-    return f"{text.f(value, digits)} {text.interval(low, high, digits)}"
+    return text.with_interval(value, low, high)
 
 
 def verdict(first: str, second: str, metric: str, test: Branch, sign: int) -> str:
@@ -166,15 +189,20 @@ def verdict(first: str, second: str, metric: str, test: Branch, sign: int) -> st
 
     difference, p = sign * test["difference"], test["p"]
     low, high = sorted((sign * test["low"], sign * test["high"]))
-    digits = text.fitting_digits((difference, low, high))
-    bounds = text.interval(low, high, digits)
-    shown = f"difference {text.signed(difference, digits)} {bounds}, "
-    shown += "p < .001" if p < 0.001 else f"p = {text.f(p, 3)}"
+    shown = f"difference {text.test_result(difference, low, high, p)}"
     name = text.heading(metric)
     if p >= SIGNIFICANT:
         return f"{first} and {second} cannot be told apart by {name} ({shown})"
     ahead = (difference > 0) != (metric in LOWER_IS_BETTER)
     return f"{first} is {'ahead of' if ahead else 'behind'} {second} by {name} ({shown})"
+
+
+def _name_of(chapter: Path) -> str:
+    """Return how Markdown refers to a chapter: by its label, else by its title."""
+    heading = HEADING.search(chapter.read_text(encoding="utf-8"))
+    if chapter.suffix != ".md" or not heading:
+        return "Title and abstract"
+    return f"[@{heading[2]}]" if heading[2] else heading[1]
 
 
 def _line(error: BaseException, source: Path) -> int:

@@ -28,4 +28,10 @@ the exact and near-duplicates, and two questions with the same `group` are alway
 PARSED = pyarrow.schema([column for column in SCHEMA if column.name not in ("group", "split")])
 """What one source can tell: the question table without what takes all of its rows."""
 
+LABELS = ("tags", "score")
+"""What systems predict: a new question may lack it (no tags, a null score), one to learn from may not."""
+
+UNLABELLED = pyarrow.schema([column.with_nullable(column.nullable or column.name in LABELS) for column in SCHEMA])
+"""The table of questions of which some lack labels."""
+
 SPLITS = ("train", "validation", "test")

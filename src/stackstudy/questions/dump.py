@@ -1,7 +1,7 @@
 """Stack Exchange dumps: ``Posts.xml`` read in byte ranges, so that every core parses its own part of the file."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +51,8 @@ def posts_header(path: Path, label: str) -> bytes:
     return header
 
 
-def read_range(path: Path, label: str, site: str, begin: int, end: int) -> Parsed:
-    """Parse the rows in a byte range; XML that is not well-formed is a ValueError with file and line."""
+def read_range(path: Path, label: str, batch: Callable[[], Batch], begin: int, end: int) -> Parsed:
+    """Parse the rows in a byte range into a new `batch`; malformed XML is a ValueError with file and line."""
     header = posts_header(path, label)
     with path.open("rb") as file:
         file.seek(begin)
@@ -60,12 +60,12 @@ def read_range(path: Path, label: str, site: str, begin: int, end: int) -> Parse
         last = not file.read(1)
     closing = b"" if last else b"</posts>"
     try:
-        return _parse(header, data + closing, _Rows(Batch(label, site)))
+        return _parse(header, data + closing, _Rows(batch()))
     except etree.XMLSyntaxError as error:
         try:
             data.decode("utf-8")
         except UnicodeDecodeError:
-            return _parse_marked(path, label, site, header, _mark_undecodable(data) + closing, begin)
+            return _parse_marked(path, label, batch(), header, _mark_undecodable(data) + closing, begin)
         raise _located(error, path, label, header, begin) from error
 
 
@@ -97,9 +97,9 @@ def _parse(header: bytes, data: bytes, rows: _Rows) -> Parsed:
     return parser.close()
 
 
-def _parse_marked(path: Path, label: str, site: str, header: bytes, data: bytes, begin: int) -> Parsed:
+def _parse_marked(path: Path, label: str, batch: Batch, header: bytes, data: bytes, begin: int) -> Parsed:
     try:
-        return _parse(header, data, _Rows(Batch(label, site)))
+        return _parse(header, data, _Rows(batch))
     except etree.XMLSyntaxError as error:
         raise _located(error, path, label, header, begin) from error
 

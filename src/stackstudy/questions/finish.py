@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from stackstudy.questions import duplicates
-from stackstudy.questions.columns import SCHEMA
+from stackstudy.questions.columns import UNLABELLED
 from stackstudy.questions.records import ANSWER, LARGEST_ID, Reject
 from stackstudy.questions.split import split_of
 from stackstudy.questions.spool import NONE, Spool, read_shard
@@ -51,16 +51,16 @@ def resolve(spool: Spool, similarity: float, rows: int | None) -> Kept:
     return Kept(positions, group, split_of(group), count, created, exact, near)
 
 
-def write_table(spool: Spool, kept: Kept, path: Path) -> None:
+def write_table(spool: Spool, kept: Kept, path: Path, schema: pa.Schema) -> None:
     """Write the kept questions in source order, one row group while the next one is read."""
     with (
-        pq.ParquetWriter(path, SCHEMA, compression="zstd", use_dictionary=_FEW_VALUES) as writer,
+        pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=_FEW_VALUES) as writer,
         ThreadPoolExecutor(1) as thread,
     ):
         written = thread.submit(lambda: None)
         for table in _row_groups(spool, kept):
             written.result()
-            written = thread.submit(writer.write_table, table, row_group_size=table.num_rows)
+            written = thread.submit(writer.write_table, table.cast(schema), row_group_size=table.num_rows)
         written.result()
 
 
@@ -87,7 +87,7 @@ def _completed(questions: pa.Table, kept: Kept, part: slice, begin: int) -> pa.T
     columns = {name: questions[name] for name in questions.column_names}
     columns |= {"answer_count": answer_count, "accepted_answer_created": accepted}
     columns |= {"group": pa.array(kept.group[part]), "split": pa.array(kept.split[part], pa.string())}
-    return pa.table([columns[field.name] for field in SCHEMA], schema=SCHEMA)
+    return pa.table([columns[field.name] for field in UNLABELLED], schema=UNLABELLED)
 
 
 def _without_repeats(spool: Spool) -> np.ndarray:

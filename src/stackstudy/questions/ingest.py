@@ -4,9 +4,10 @@ import json
 import multiprocessing
 import os
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from itertools import chain, count, islice
 from multiprocessing import forkserver
 from pathlib import Path
@@ -15,6 +16,7 @@ import numpy as np
 
 from stackstudy.paths import replacing
 from stackstudy.questions import duplicates
+from stackstudy.questions.columns import SCHEMA, UNLABELLED
 from stackstudy.questions.finish import Kept, resolve, write_table
 from stackstudy.questions.records import Reject
 from stackstudy.questions.sources import Piece, SourceFile, find_files, pieces
@@ -24,6 +26,8 @@ from stackstudy.runs import progress
 PLANTED = "planted"
 _FEW_PIECES = 4  # not worth the start of other processes
 _WHILE_STARTING = 3  # pieces that this process parses until the others are there
+# For glibc: the memory of one piece serves the next, instead of a way back through the kernel.
+_KEEP_FREED = {"MALLOC_TRIM_THRESHOLD_": str(1 << 28), "MALLOC_MMAP_THRESHOLD_": str(1 << 28)}
 
 
 @dataclass(frozen=True)
@@ -50,12 +54,15 @@ def ingest(
     rows: int | None = None,
     seed: int = 0,
     workers: int | None = None,
+    optional: tuple[str, ...] = (),
 ) -> IngestReport:
     """Read `sources` in order into the question table `out`, and ``rejects.jsonl`` beside it.
 
     `near_duplicate_similarity` is the Jaccard similarity of word shingles from which two questions share a group.
     `rows` is how many questions are planted, or how many of the first are kept. `workers` (default: one per core)
-    changes the speed only. A fault of a whole file is a ValueError or FileNotFoundError, and leaves `out` as it was.
+    changes the speed only. `optional` are labels (of `columns.LABELS`) that a question may lack, as new ones do; a
+    table to learn from has them all. A fault of a whole file is a ValueError or FileNotFoundError, and leaves `out` as
+    it was.
     """
     bands, _ = duplicates.band_shape(near_duplicate_similarity)
     out = Path(out)
@@ -64,13 +71,13 @@ def ingest(
         folder = table.parent / "spool"
         folder.mkdir()
         spool = Spool(folder, bands)
-        files = _all_files(sources, site, folder, rows, seed)
+        files = [replace(file, optional=optional) for file in _all_files(sources, site, folder, rows, seed)]
         for shard in _parsed(files, near_duplicate_similarity, folder, workers or os.cpu_count() or 1):
             spool.add(shard)
         kept = resolve(spool, near_duplicate_similarity, rows)
         if not len(kept.positions):
             raise ValueError(_nothing_left(sources, spool.rejects))
-        write_table(spool, kept, table)
+        write_table(spool, kept, table, UNLABELLED if optional else SCHEMA)
         _write_rejects(spool.rejects, rejects)
     return _report(spool, kept, rejects_path)
 
@@ -109,7 +116,8 @@ def _parsed(files: list[SourceFile], similarity: float, folder: Path, workers: i
         return
     context = multiprocessing.get_context("forkserver")  # fork would copy the locks of the caller's threads
     context.set_forkserver_preload([parse_piece.__module__, "pandas"])  # pyarrow imports pandas by itself
-    forkserver.ensure_running()
+    with _environment(_KEEP_FREED):
+        forkserver.ensure_running()
     own = (parse_piece(*job) for job in first[:_WHILE_STARTING])
     with ProcessPoolExecutor(workers, context) as pool:
         others = _in_order(pool, chain(first[_WHILE_STARTING:], jobs), 2 * workers)
@@ -117,6 +125,18 @@ def _parsed(files: list[SourceFile], similarity: float, folder: Path, workers: i
             yield from _reported(chain(own, others), files)
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Set environment variables for a process that is started meanwhile; those that are set already stay."""
+    ours = {name: value for name, value in variables.items() if name not in os.environ}
+    os.environ.update(ours)
+    try:
+        yield
+    finally:
+        for name in ours:
+            del os.environ[name]
 
 
 def _in_order(pool: ProcessPoolExecutor, jobs: Iterable[tuple[Piece, float, Path]], ahead: int) -> Iterator[Shard]:

@@ -59,9 +59,11 @@ class Parsed:
 class Batch:
     """Collects consecutive rows of one file; `parsed` checks their values column by column."""
 
-    def __init__(self, file: str, site: str, names: Mapping[str, str] = POSTS_COLUMNS) -> None:
-        """`names` maps columns of the question table to those of the file."""
-        self.file, self.site, self.names = file, site, names
+    def __init__(
+        self, file: str, site: str, names: Mapping[str, str] = POSTS_COLUMNS, optional: Sequence[str] = ()
+    ) -> None:
+        """`names` maps columns of the question table to those of the file; `optional` labels may be missing."""
+        self.file, self.site, self.names, self.optional = file, site, names, optional
         self.rows = 0
         self.questions: list[tuple[int, list[Any]]] = []  # row, and values in the order of `PARSED`
         self.answers: list[tuple[int, tuple[Any, ...]]] = []  # row, id, question and time
@@ -89,6 +91,7 @@ class Batch:
     def parsed(self) -> Parsed:
         """Return the rows with checked values, and why the others are left out."""
         checks = _QUESTION | {"site": _Check(partial(_site, default=self.site))}
+        checks |= {name: _OPTIONAL[name] for name in self.optional}
         question_rows, questions = self._checked(self.questions, PARSED, checks, self._columns)
         _, answers = self._checked(self.answers, _ANSWERS, _ANSWER_CHECKS, _ANSWER_FIELDS)
         facts = np.empty(answers.num_rows, ANSWER)
@@ -272,6 +275,7 @@ _QUESTION = {
     "view_count": _COUNT,
     "stratum": _AsIs(),
 }
+_OPTIONAL = {"tags": _Check(parse_tags), "score": _Integer(-_INT32, _INT32)}
 _ANSWER_FIELDS = ("Id", "ParentId", "CreationDate")
 _ANSWERS = pa.schema([("id", pa.int64()), ("question", pa.int64()), ("created", pa.timestamp("us"))])
 _ANSWER_CHECKS = {"id": _NEEDED_ID, "question": _NEEDED_ID, "created": _Time()}

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from stackstudy.questions import dump, tables
-from stackstudy.questions.records import Parsed
+from stackstudy.questions.records import POSTS_COLUMNS, Batch, Parsed
 
 RANGE_BYTES = 4 << 20
 KINDS = "a Posts.xml, a .7z of one, a folder of sites, a .csv, a .parquet, or the word: planted"
@@ -24,6 +24,7 @@ class SourceFile:
     label: str
     kind: Literal["dump", "csv", "parquet"]
     site: str
+    optional: tuple[str, ...] = ()  # labels that a question may lack
 
     @property
     def size(self) -> int:
@@ -51,9 +52,16 @@ class Piece:
         """Return the parsed rows; a fault of the whole file is a ValueError."""
         file, content = self.file, self.content
         if file.kind == "dump":
-            return dump.read_range(file.path, file.label, file.site, *content)
+            return dump.read_range(file.path, file.label, self._batch, *content)
         read = tables.read_csv_rows if file.kind == "csv" else tables.read_parquet_rows
-        return read(content, file.label, file.site)
+        return read(content, self._batch())
+
+    def _batch(self) -> Batch:
+        """Return an empty batch for the rows."""
+        file, names = self.file, POSTS_COLUMNS
+        if isinstance(self.content, pa.RecordBatch):
+            names = tables.parquet_names(self.content.schema.names)
+        return Batch(file.label, file.site, names, file.optional)
 
 
 def pieces(file: SourceFile) -> Iterator[Piece]:
@@ -61,9 +69,9 @@ def pieces(file: SourceFile) -> Iterator[Piece]:
     if file.kind == "dump":
         contents = dump.posts_ranges(file.path, file.label, RANGE_BYTES)
     elif file.kind == "csv":
-        contents = tables.csv_batches(file.path, file.label)
+        contents = tables.csv_batches(file.path, file.label, file.optional)
     else:
-        contents = tables.parquet_batches(file.path, file.label, file.site)
+        contents = tables.parquet_batches(file.path, file.label, file.site, file.optional)
     return (Piece(file, content) for content in contents)
 
 

@@ -1,4 +1,7 @@
-"""The one split of the study: a hash of each question's group, so that rows stay where they are when others come."""
+"""The one split of the study: a hash of each question's group, so that rows stay where they are when others come.
+
+What another split would have given is asked in the audit alone.
+"""
 
 import numpy as np
 
@@ -7,7 +10,21 @@ TRAIN, TRAIN_AND_VALIDATION = 0.70, 0.85
 
 def split_of(group: np.ndarray) -> np.ndarray:
     """Return train (70 %), validation (15 %) or test (15 %) for each group number, (n,) int64 -> (n,) object."""
-    share = (_mix(group.astype(np.uint64)) >> np.uint64(11)) * 2.0**-53
+    return _cut((_mix(group.astype(np.uint64)) >> np.uint64(11)) * 2.0**-53)
+
+
+def random_split(group: np.ndarray, seed: int) -> np.ndarray:
+    """Return another split with the same shares, drawn for each group number: (n,) int64 -> (n,) object.
+
+    A group goes where its first row goes if every row is a group of its own, so that two groupings of the same rows
+    have splits which differ in nothing but the grouping.
+    """
+    shares = np.random.default_rng(seed).random(len(group))
+    _, first, which = np.unique(group, return_index=True, return_inverse=True)
+    return _cut(shares[first][which])
+
+
+def _cut(share: np.ndarray) -> np.ndarray:
     choices = [share < TRAIN, share < TRAIN_AND_VALIDATION]
     return np.select(choices, ["train", "validation"], default="test").astype(object)
 

@@ -1,7 +1,7 @@
 """Tables of questions: Data Explorer and StackSample CSV files, and parquet files."""
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from stackstudy.questions.columns import PARSED
-from stackstudy.questions.records import Batch, Parsed
+from stackstudy.questions.records import POSTS_COLUMNS, Batch, Parsed
 
 ROWS_PER_BATCH = 2_000
 _BLOCK = 1 << 20
@@ -23,25 +23,26 @@ _ALIASES = {"question_id": "id", "stratum": "sampling"}
 csv.field_size_limit(1 << 30)
 
 
-def csv_batches(path: Path, label: str) -> Iterator[list[dict[str, Any] | str]]:
+def csv_batches(path: Path, label: str, optional: Sequence[str] = ()) -> Iterator[list[dict[str, Any] | str]]:
     """Yield raw rows of a CSV with the columns of the Posts table; a row that cannot be one is its reason instead.
 
     Without a `Tags` column the tags come from the ``Tags.csv`` beside it (columns Id and Tag, as in StackSample).
-    A missing column or a broken quote is a ValueError.
+    A missing column that is not `optional`, or a broken quote, is a ValueError.
     """
     tags_path = path.with_name("Tags.csv")
     stacksample = "Tags" not in _csv_header(path, label) and tags_path.exists()
     encoding = "latin-1" if stacksample and not _is_utf8(path) else "utf-8-sig"
     tags = TagLists(tags_path) if stacksample else None
-    for rows in _chunks(_csv_rows(path, label, encoding, with_tags=not stacksample)):
+    needed = _NEEDED_IN_CSV + (() if stacksample else ("Tags",))
+    may_lack = {POSTS_COLUMNS[name] for name in optional}
+    for rows in _chunks(_csv_rows(path, label, encoding, [name for name in needed if name not in may_lack])):
         if tags is not None:
             tags.add_to([row for row in rows if isinstance(row, dict)])
         yield rows
 
 
-def read_csv_rows(rows: list[dict[str, Any] | str], label: str, site: str) -> Parsed:
+def read_csv_rows(rows: list[dict[str, Any] | str], batch: Batch) -> Parsed:
     """Parse what `csv_batches` yields."""
-    batch = Batch(label, site)
     for row in rows:
         if isinstance(row, str):
             batch.reject(None, "row", row)
@@ -50,12 +51,15 @@ def read_csv_rows(rows: list[dict[str, Any] | str], label: str, site: str) -> Pa
     return batch.parsed()
 
 
-def parquet_batches(path: Path, label: str, site: str | None) -> Iterator[pa.RecordBatch]:
-    """Yield record batches of a question parquet; a missing column or one of a wrong type is a ValueError."""
+def parquet_batches(path: Path, label: str, site: str | None, optional: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:
+    """Yield record batches of a question parquet.
+
+    A missing column that is not `optional`, or one of a wrong type, is a ValueError.
+    """
     file = _open_parquet(path, label)
     names = parquet_names(file.schema_arrow.names)
     for column in _NEEDED_IN_PARQUET + (() if site else ("site",)):
-        if column not in names:
+        if column not in names and column not in optional:
             hint = " (or name the site with --site)" if column == "site" else ""
             raise ValueError(f"{label}: column {_ALIASES.get(column, column)!r} is missing{hint}; found {_found(file)}")
     for column in {"title", "body"} & names.keys():
@@ -78,9 +82,8 @@ def parquet_names(columns: list[str]) -> dict[str, str]:
     return {ours: name for ours, names in options.items() for name in names if name in columns}
 
 
-def read_parquet_rows(rows: pa.RecordBatch, label: str, site: str) -> Parsed:
+def read_parquet_rows(rows: pa.RecordBatch, batch: Batch) -> Parsed:
     """Parse what `parquet_batches` yields; bodies are HTML where a column `body_is_html` says so."""
-    batch = Batch(label, site, parquet_names(rows.schema.names))
     html = "body_is_html" in rows.schema.names
     for row in _microseconds(rows).to_pylist():
         batch.add(row, html=html)
@@ -119,9 +122,9 @@ def _csv_header(path: Path, label: str) -> list[str]:
     return header
 
 
-def _csv_rows(path: Path, label: str, encoding: str, *, with_tags: bool) -> Iterator[dict[str, Any] | str]:
+def _csv_rows(path: Path, label: str, encoding: str, needed: list[str]) -> Iterator[dict[str, Any] | str]:
     header = _csv_header(path, label)
-    for column in _NEEDED_IN_CSV + (("Tags",) if with_tags else ()):
+    for column in needed:
         if column not in header:
             raise ValueError(f"{label}: column {column!r} is missing in line 1; found {', '.join(header)}")
     with path.open(encoding=encoding, errors="surrogateescape", newline="") as file:

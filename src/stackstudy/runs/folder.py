@@ -45,7 +45,7 @@ class RunFolder:
         return f"RunFolder({shown(self.folder)})"
 
     def input(self, pattern: str) -> Path:
-        """Return the folder of the one experiment whose notebook has a name like `pattern`, for example "02-*"."""
+        """Return the folder of the one experiment that `pattern`, a notebook or a name like "02-*", stands for."""
         folders = self.inputs(pattern)
         if len(folders) != 1:
             found = ", ".join(folder.name for folder in folders) or "none"
@@ -55,7 +55,7 @@ class RunFolder:
         return folders[0]
 
     def inputs(self, pattern: str) -> list[Path]:
-        """Return the folders of all experiments whose notebooks have names like `pattern`, in the profile's order.
+        """Return the folders of all experiments that `pattern` stands for, as in ``ProfileFile.matching``.
 
         In a notebook opened by hand the missing ones are run first. ValueError: one is not declared in ``needs``
         of the notebook's parameters, or is not done.

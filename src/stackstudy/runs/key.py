@@ -5,12 +5,14 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
+from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import stackstudy
 from stackstudy.paths import project_root
+from stackstudy.runs.environment import PACKAGES
 from stackstudy.runs.folder import BY_HAND, failure
 from stackstudy.runs.notebook import python_of, read_notebook
 from stackstudy.runs.products import save_json
@@ -32,9 +34,12 @@ class Key:
     def value(self) -> str:
         return _sha256(json.dumps(self.components, sort_keys=True).encode())
 
+    def content(self) -> dict[str, Any]:
+        """Return all as JSON can hold it."""
+        return {"key": self.value, "notebook": self.notebook, "components": self.components}
+
     def save(self, folder: Path) -> None:
-        content = {"key": self.value, "notebook": self.notebook, "components": self.components}
-        save_json(content, folder / "key.json")
+        save_json(self.content(), folder / "key.json")
 
     @classmethod
     def load(cls, folder: Path) -> "Key | None":
@@ -45,12 +50,19 @@ class Key:
         return cls(content["notebook"], content["components"])
 
 
+class _Module(NamedTuple):
+    """What one module contains, and which modules it imports."""
+
+    hash: str
+    imports: frozenset[str]
+
+
 class Modules:
     """The modules of the package, as read from disk once: what they import and what they contain."""
 
     def __init__(self, package: Path | None = None) -> None:
         self.package = package or Path(stackstudy.__file__).parent
-        self._trees: dict[str, ast.Module] = {}
+        self._known: dict[str, _Module] = {}
 
     def used_by(self, code: str) -> dict[str, str]:
         """Return the hashes of the modules that `code` imports, directly or not, and of the data files beside them."""
@@ -58,22 +70,21 @@ class Modules:
         seen: set[str] = set()
         while waiting:
             name = waiting.pop()
-            if name in seen:
-                continue
-            seen.add(name)
-            is_package = self._path(name).name == "__init__.py"
-            waiting += self._imports(self._tree(name), name if is_package else name.rpartition(".")[0])
+            if name not in seen:
+                seen.add(name)
+                waiting += self._module(name).imports
         counted = sorted(name for name in seen if not _is_machinery(name))
-        return {name: self._hash(name) for name in counted} | self._data_hashes(counted)
+        return {name: self._module(name).hash for name in counted} | self._data_hashes(counted)
 
-    def _hash(self, name: str) -> str:
-        # Of the syntax tree: a comment or a new line break is no reason to train again.
-        return _sha256(ast.dump(self._tree(name)).encode())
-
-    def _tree(self, name: str) -> ast.Module:
-        if name not in self._trees:
-            self._trees[name] = ast.parse(self._path(name).read_text(encoding="utf-8"))
-        return self._trees[name]
+    def _module(self, name: str) -> "_Module":
+        if name not in self._known:
+            path = self._path(name)
+            tree = _without_docstrings(ast.parse(path.read_text(encoding="utf-8")))
+            package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+            # Of the syntax tree: a comment, a docstring or a new line break is no reason to train again.
+            hashed = _sha256(ast.dump(tree).encode())
+            self._known[name] = _Module(hashed, frozenset(self._imports(tree, package)))
+        return self._known[name]
 
     def _path(self, name: str) -> Path:
         """Return the file of a module; one that does not exist when there is no such module."""
@@ -95,8 +106,14 @@ class Modules:
         return {str(file.relative_to(self.package.parent)): _sha256(file.read_bytes()) for file in files}
 
 
-def key_of(experiment: Experiment, upstream: Mapping[str, str], modules: Modules) -> Key:
-    """Return the key of an experiment, given those of the experiments that it needs."""
+def key_of(
+    experiment: Experiment, upstream: Mapping[str, str], modules: Modules, source_hash: str | None = None
+) -> Key:
+    """Return the key of an experiment, given those of the experiments that it needs.
+
+    Questions from outside count by their content and the name of the file, wherever it lies; where they are not at
+    hand, `source_hash` says what their content was.
+    """
     code = read_notebook(experiment.notebook).code
     parameters = experiment.parameters
     source = getattr(parameters, "source", PLANTED)
@@ -104,23 +121,39 @@ def key_of(experiment: Experiment, upstream: Mapping[str, str], modules: Modules
         experiment.notebook.stem,
         {
             "notebook": _sha256("\n".join(code).encode()),
-            "parameters": parameters.model_dump(mode="json"),
+            "parameters": without_folder(parameters.model_dump(mode="json")),
             "products": list(parameters.products),
             "modules": modules.used_by(python_of(code)),
             "upstream": {name: upstream[name] for name in experiment.upstream},
-            "source": None if source == PLANTED else content_hash(Path(source)),
+            "source": None if source == PLANTED else source_hash or content_hash(Path(source)),
             "pins": _pins(),
         },
     )
 
 
-def keys_of(experiments: Mapping[str, Experiment]) -> dict[str, Key]:
+def keys_of(experiments: Mapping[str, Experiment], source_hash: str | None = None) -> dict[str, Key]:
     """Return the key of every experiment; they come in an order in which they can run."""
     modules = Modules()
     keys: dict[str, Key] = {}
     for name, experiment in experiments.items():
-        keys[name] = key_of(experiment, {other: key.value for other, key in keys.items()}, modules)
+        upstream = {other: key.value for other, key in keys.items()}
+        keys[name] = key_of(experiment, upstream, modules, source_hash)
     return keys
+
+
+def without_folder(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return parameters whose ``source``, if they have one, is a name: its folder is this machine's affair."""
+    return dict(parameters) | ({"source": Path(parameters["source"]).name} if "source" in parameters else {})
+
+
+@cache
+def code_hash(*names: str) -> str:
+    """Return a hash of modules, of those that they import from this package, and of the libraries they run on.
+
+    For what outlives a run: a result that has been computed by this code needs no second computation.
+    """
+    code = Modules().used_by("\n".join(f"import {name}" for name in names))
+    return _sha256(json.dumps([code, {name: metadata.version(name) for name in PACKAGES}], sort_keys=True).encode())
 
 
 def finished_key(folder: Path) -> str | None:
@@ -172,6 +205,15 @@ def content_hash(path: Path) -> str:
     save_json(known, memory)
     names = [f"{Path(name).relative_to(path)} {sha}" for name, sha in found.items()]
     return _sha256("\n".join(names).encode())
+
+
+def _without_docstrings(tree: ast.Module) -> ast.Module:
+    """Return `tree` without the docstrings in it."""
+    for node in ast.walk(tree):
+        documented = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        if documented and ast.get_docstring(node) is not None:
+            del node.body[0]
+    return tree
 
 
 def _imported_names(node: ast.AST, package: str) -> list[str]:

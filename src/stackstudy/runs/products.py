@@ -16,14 +16,14 @@ DOTS_PER_INCH = 200
 
 
 def save_figure(figure: "Figure", folder: Path, name: str) -> None:
-    """Write `folder`/`name`.png (200 dpi) and .svg, without dates, versions or random ids in them."""
+    """Write `folder`/`name`.png (200 dpi) and .svg (its pictures too), without dates, versions or random ids."""
     import matplotlib
 
     with matplotlib.rc_context({"svg.hashsalt": name}):
         with replacing(folder / f"{name}.png") as path:
             figure.savefig(path, dpi=DOTS_PER_INCH, metadata={"Software": None})
         with replacing(folder / f"{name}.svg") as path:
-            figure.savefig(path, metadata={"Date": None, "Creator": None})
+            figure.savefig(path, dpi=DOTS_PER_INCH, metadata={"Date": None, "Creator": None})
 
 
 def save_table(frame: "polars.DataFrame", path: Path) -> None:

@@ -47,8 +47,12 @@ class ProfileFile(BaseModel):
         return self.experiments[experiment].notebook or experiment
 
     def matching(self, pattern: str) -> list[str]:
-        """Return the experiments whose notebook has a name like `pattern`, in the order of the profile."""
-        return [name for name in self.experiments if fnmatchcase(self.notebook(name), pattern)]
+        """Return the experiments of the notebook `pattern`, and those with names like it, in the profile's order.
+
+        The name says what an experiment is for, its notebook how it is made: 31-audit-one-key is a network of
+        13-tags-neural, but none of 13-*.
+        """
+        return [name for name in self.experiments if self.notebook(name) == pattern or fnmatchcase(name, pattern)]
 
     def upstream(self, model: type[params.Parameters]) -> list[str]:
         """Return the experiments that a notebook with these parameters needs."""
@@ -92,6 +96,11 @@ def experiment_names(name: str) -> list[str]:
     return list(_parse(name).experiments)
 
 
+def asks_for_data(name: str) -> bool:
+    """Tell whether a profile says ``source: DATA``: it runs on questions that someone has to give."""
+    return any(entry.parameters.get("source") == DATA for entry in _parse(name).experiments.values())
+
+
 def _parse(name: str) -> ProfileFile:
     path = profiles_dir() / f"{name}.yaml"
     if not path.is_file():
@@ -106,14 +115,15 @@ def _parse(name: str) -> ProfileFile:
         raise ValueError(f"profile {name}: {describe(error)}") from error
 
 
-def load_profile(name: str, data: Path | None = None) -> Profile:
+def load_profile(name: str, data: Path | None = None, *, at_hand: bool = True) -> Profile:
     """Resolve a profile: the notebooks' own parameters, overlaid by the defaults and the experiments' parameters.
 
-    `data` becomes the ``source`` of the experiment that reads the questions. ValueError: an unknown, missing or
-    mistyped parameter, or no `data` where the profile says ``source: DATA``; names profile, experiment and field.
+    `data` becomes the ``source`` of the experiment that reads the questions; where nothing is to run, it need not be
+    `at_hand`. ValueError: an unknown, missing or mistyped parameter, or no `data` where the profile says
+    ``source: DATA``; names profile, experiment and field.
     """
     file = read_profile(name)
-    experiments = {experiment: _resolve(name, file, experiment, data) for experiment in file.experiments}
+    experiments = {experiment: _resolve(name, file, experiment, data, at_hand) for experiment in file.experiments}
     order = TopologicalSorter({experiment.name: experiment.upstream for experiment in experiments.values()})
     try:
         return Profile(name, file.resources, {step: experiments[step] for step in order.static_order()})
@@ -137,7 +147,7 @@ def _check_notebooks(name: str, profile: ProfileFile) -> None:
         raise ValueError(f"profile {name}, defaults: no notebook has a parameter {', '.join(unknown)}")
 
 
-def _resolve(name: str, file: ProfileFile, experiment: str, data: Path | None) -> Experiment:
+def _resolve(name: str, file: ProfileFile, experiment: str, data: Path | None, at_hand: bool) -> Experiment:
     notebook = file.notebook(experiment)
     model = params.NOTEBOOKS[notebook]
     path = notebooks_dir() / f"{notebook}.ipynb"
@@ -145,7 +155,7 @@ def _resolve(name: str, file: ProfileFile, experiment: str, data: Path | None) -
     own = {"profile": name, "experiment": experiment}
     values = read_notebook(path).parameters | defaults | file.experiments[experiment].parameters | own
     if "source" in model.model_fields:
-        values["source"] = _source(name, experiment, values.get("source"), data)
+        values["source"] = _source(name, experiment, values.get("source"), data, at_hand)
     try:
         parameters = model(**values)
     except ValidationError as error:
@@ -158,8 +168,8 @@ def _resolve(name: str, file: ProfileFile, experiment: str, data: Path | None) -
     return Experiment(experiment, path, parameters, tuple(file.upstream(model)), slots)
 
 
-def _source(profile: str, experiment: str, source: Any, data: Path | None) -> Any:
-    """Return where the questions come from: "planted", or the absolute path of what exists."""
+def _source(profile: str, experiment: str, source: Any, data: Path | None, at_hand: bool) -> Any:
+    """Return where the questions come from: "planted", or the absolute path of what exists if it has to."""
     if data is not None:
         source = data
     elif source == DATA:
@@ -167,7 +177,7 @@ def _source(profile: str, experiment: str, source: Any, data: Path | None) -> An
     if source == PLANTED or not isinstance(source, str | Path):
         return source
     path = Path(source).expanduser() if data is not None else project_root() / Path(source).expanduser()
-    if not path.exists():
+    if at_hand and not path.exists():
         raise FileNotFoundError(f"profile {profile}, experiment {experiment}: source {source} does not exist")
     return str(path.resolve())
 

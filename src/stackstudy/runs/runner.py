@@ -20,6 +20,9 @@ from stackstudy.runs.status import running_rows
 
 # Left by an attempt that did not end; checkpoints and shards stay, to go on from.
 NOT_TO_RESUME = ("DONE", "FAILED", "metrics.json", "environment.json", "progress.jsonl", "notebook.ipynb")
+# Left by trainings. Each checks by itself whether it is of the same data, settings and code, so that another figure or
+# another metric is no reason to train again.
+CHECKPOINTS, MODEL = "checkpoints", "model"
 INTERRUPTED = 130  # exit code of a program ended by Ctrl-C
 
 
@@ -144,7 +147,7 @@ def _with_upstream(profile: Profile, names: Iterable[str]) -> dict[str, Experime
 
 
 def _prepare(experiment: Experiment, key: Key) -> None:
-    """Make the run folder ready: emptied, or with what an interrupted run of the same key can go on from."""
+    """Make the run folder ready: with what a run of the same key can go on from, or with its trainings alone."""
     folder = experiment.folder
     old = Key.load(folder)
     if old is not None and old.value == key.value:
@@ -152,6 +155,10 @@ def _prepare(experiment: Experiment, key: Key) -> None:
             (folder / name).unlink(missing_ok=True)
         for scratch in [*folder.rglob(".*.*")]:  # what `replacing` leaves when it is killed
             shutil.rmtree(scratch, ignore_errors=True)
+    elif (folder / CHECKPOINTS).exists():
+        for path in folder.iterdir():
+            if path.name not in (CHECKPOINTS, MODEL):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
     elif folder.exists():
         shutil.rmtree(folder)
     save_parameters(experiment.parameters, folder)

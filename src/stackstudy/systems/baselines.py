@@ -4,23 +4,23 @@ Each writes ``folder/model/<system>`` and has a history of what was tried: seed,
 penalty, null where there was no choice) and validation_f1_micro at the threshold that is best for it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import polars as pl
+from scipy.special import expit
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from stackstudy.evaluation.tables import thresholds
 from stackstudy.evaluation.tags import choose_threshold, micro_f1_at
-from stackstudy.models.files import write_model
+from stackstudy.models.files import read_model, write_model
 from stackstudy.models.linear import Logistic, fit_logistic
 from stackstudy.models.neighbours import votes
 from stackstudy.models.text import TextRegressor
 from stackstudy.params import TagsBaselines
 from stackstudy.paths import replacing
-from stackstudy.systems.data import Fitted, TagData, predictions_of
+from stackstudy.systems.data import Apply, Data, Fitted, TagData, about_tags, predictions_of
 from stackstudy.systems.inputs import vectors_of
 from stackstudy.systems.terms import texts_of
 from stackstudy.tagspace.kmeans import unit_vectors
@@ -30,10 +30,10 @@ BOTH = ("title", "body")
 
 def majority(data: TagData, parameters: TagsBaselines, folder: Path) -> Fitted:
     """Predict for every question how frequent each label is among the training questions."""
-    shares = data.labels(data.rows("train")).mean(axis=0)
-    probabilities = np.tile(shares, (data.rows("validation", "test").size, 1))
-    fitted = _fitted("majority", data, parameters, [_Try(None, probabilities)], shares.size)
-    _save(fitted, data, folder, (), {"shares": shares.astype(np.float32)})
+    arrays = {"shares": data.labels(data.rows("train")).mean(axis=0).astype(np.float32)}
+    values = _shares(data.rows("validation", "test"), **arrays)
+    fitted = _fitted("majority", data, parameters, [_Try(None, values)], arrays["shares"].size)
+    _save(fitted, data, folder, (), arrays)
     return fitted
 
 
@@ -44,14 +44,10 @@ def zero_shot(data: TagData, parameters: TagsBaselines, folder: Path) -> Fitted:
     is what the metrics ``*_at_1`` to ``*_at_5`` measure, while the evaluator's threshold gives as many as are near.
     ValueError: centroids of another dimension.
     """
-    vectors = _questions(data)
-    if vectors.shape[1] != 2 * data.space.centroids.shape[1]:
-        found = f"{data.space.centroids.shape[1]} dimensions, the question vectors {vectors.shape[1] // 2}"
-        raise ValueError(f"the centroids have {found}: make both with one encoder")
-    middle = unit_vectors(vectors.reshape(len(vectors), 2, -1).mean(axis=1)[data.rows("validation", "test")])
-    cosines = middle @ data.space.centroids.T
-    fitted = _fitted("zero-shot", data, parameters, [_Try(None, ((1 + cosines) / 2).clip(0, 1))], 0)
-    _save(fitted, data, folder, BOTH, {"centroids": data.space.centroids})
+    arrays = {"centroids": data.space.centroids}
+    values = _nearness(data, data.rows("validation", "test"), **arrays)
+    fitted = _fitted("zero-shot", data, parameters, [_Try(None, values)], 0)
+    _save(fitted, data, folder, BOTH, arrays)
     return fitted
 
 
@@ -60,12 +56,11 @@ def k_nearest(data: TagData, parameters: TagsBaselines, folder: Path) -> Fitted:
 
     The cosine is the mean of those of titles and bodies; how many neighbours is chosen on validation rows.
     """
-    vectors, train = _questions(data), data.rows("train")
-    queries, labels = vectors[data.rows("validation", "test")], data.labels(train)
-    shares = votes(queries, vectors[train], labels, parameters.neighbours)
-    tries = [_Try(k, share) for k, share in zip(parameters.neighbours, shares, strict=True)]
-    fitted = _fitted("k-nearest", data, parameters, tries, vectors[train].size)
-    arrays = {"vectors": vectors[train].astype(np.float16), "labels": labels}
+    train = data.rows("train")
+    arrays = {name: data.stream(name)[train] for name in BOTH} | {"labels": data.labels(train)}
+    values = _votes(data, data.rows("validation", "test"), parameters.neighbours, **arrays)
+    tries = [_Try(*each) for each in zip(parameters.neighbours, values, strict=True)]
+    fitted = _fitted("k-nearest", data, parameters, tries, sum(arrays[name].size for name in BOTH))
     _save(fitted, data, folder, BOTH, arrays)
     return fitted
 
@@ -96,6 +91,28 @@ def tfidf_logistic(data: TagData, parameters: TagsBaselines, folder: Path) -> Fi
     best = TextRegressor(vectorizer, *fits[chosen(fitted)])
     best.save(folder / "model" / "tfidf-logistic", _about(fitted, data, ()))
     return fitted
+
+
+def load(folder: Path) -> Apply:
+    """Return a saved system of this module as a function of any questions."""
+    about, arrays = read_model(folder)
+    (seed,), setting = about["seeds"], about["setting"]
+
+    def apply(data: Data, rows: np.ndarray) -> dict[int, np.ndarray]:
+        match about["class"]:
+            case "majority":
+                values = _shares(rows, **arrays)
+            case "zero-shot":
+                values = _nearness(data, rows, **arrays)
+            case "k-nearest":
+                (values,) = _votes(data, rows, [int(setting)], **arrays)
+            case "linear-probe":
+                values = Logistic(**arrays)(vectors_of(data, *BOTH)[rows])
+            case "tfidf-logistic":
+                values = expit(TextRegressor.load(folder).predict(texts_of(data.questions[rows])).T)
+        return {seed: values}
+
+    return apply
 
 
 BASELINES = {
@@ -136,9 +153,32 @@ def _best_f1(probabilities: np.ndarray, labels: np.ndarray) -> float:
     return float(micro_f1_at(probabilities, labels, np.array([choose_threshold(probabilities, labels)]))[0])
 
 
-def _questions(data: TagData) -> np.ndarray:
-    """Return the title and body vectors side by side, so scaled that the products of rows are mean cosines (n, 2d)."""
-    return np.hstack([unit_vectors(vectors_of(data, name)) / np.sqrt(2) for name in BOTH]).astype(np.float32)
+def _shares(rows: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """Return the same shares (k,) for all rows (r,): (r, k)."""
+    return np.tile(shares, (rows.size, 1))
+
+
+def _nearness(data: Data, rows: np.ndarray, centroids: np.ndarray) -> np.ndarray:
+    """Return (1 + cosine) / 2 between the questions in `rows` (r,) and the centroids (k, d): (r, k)."""
+    title, body = (vectors_of(data, name)[rows] for name in BOTH)
+    if title.shape[1] != centroids.shape[1]:
+        found = f"{centroids.shape[1]} dimensions, the question vectors {title.shape[1]}"
+        raise ValueError(f"the centroids have {found}: make both with one encoder")
+    middle = unit_vectors(unit_vectors(title) + unit_vectors(body))
+    return ((1 + middle @ centroids.T) / 2).clip(0, 1)
+
+
+def _votes(
+    data: Data, rows: np.ndarray, counts: Sequence[int], title: np.ndarray, body: np.ndarray, labels: np.ndarray
+) -> list[np.ndarray]:
+    """Return the `votes` for the questions in `rows` of training ones: their vectors (t, d) and labels (t, k)."""
+    queries = _side_by_side(*(vectors_of(data, name)[rows] for name in BOTH))
+    return votes(queries, _side_by_side(title, body), labels, counts)
+
+
+def _side_by_side(title: np.ndarray, body: np.ndarray) -> np.ndarray:
+    """Return vectors (n, d) and (n, d) so scaled that the products of rows are mean cosines: float32 (n, 2d)."""
+    return np.hstack([unit_vectors(each) / np.sqrt(2) for each in (title, body)]).astype(np.float32)
 
 
 def _size(fits: Mapping[float, Logistic]) -> int:
@@ -154,12 +194,4 @@ def _save(fitted: Fitted, data: TagData, folder: Path, streams: tuple[str, ...],
 def _about(fitted: Fitted, data: TagData, streams: tuple[str, ...]) -> dict[str, object]:
     """Return what is needed to use a model on new questions."""
     predictions = fitted.predictions
-    return {
-        "class": predictions.system,
-        "setting": chosen(fitted),
-        "seeds": predictions.seeds.tolist(),
-        "thresholds": thresholds(predictions, data.questions, data.space.labels),
-        "streams": list(streams),
-        "labels": data.space.names,
-        "encoder": data.encoder,
-    }
+    return {"class": predictions.system, "setting": chosen(fitted), **about_tags(predictions, data, streams)}

@@ -4,7 +4,10 @@ All read what `vector_features` makes of the text, and neither age nor stratum. 
 written as ``folder/extra/<system>.npz``.
 """
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import polars as pl
@@ -12,13 +15,17 @@ import polars as pl
 from stackstudy.evaluation.extras import save_extras
 from stackstudy.evaluation.score_classes import CLASSES, class_numbers, score_classes
 from stackstudy.evaluation.scores import inverse_signed_log, signed_log
+from stackstudy.models.boosting import Trees
+from stackstudy.models.files import read_model
 from stackstudy.params import ScoresBeyond
-from stackstudy.systems.data import Data, Fitted, predictions_of
-from stackstudy.systems.tree_scores import SQUARED, grow, vector_features
+from stackstudy.systems.data import Apply, Data, Fitted, predictions_of
+from stackstudy.systems.tree_features import vector_features
+from stackstudy.systems.tree_scores import SQUARED, Grown, grow
 
 QUANTILES = (0.05, 0.5, 0.95)
 POWERS = np.linspace(0, 1, 11)
 LOGISTIC = {"objective": "binary:logistic"}
+AMOUNT = "amount"  # folder of the second part
 
 
 def quantile(data: Data, parameters: ScoresBeyond, folder: Path) -> Fitted:
@@ -28,18 +35,16 @@ def quantile(data: Data, parameters: ScoresBeyond, folder: Path) -> Fitted:
     whole, and so are their quantiles: the bounds are rounded, and several scores at a bound make intervals too wide
     rather than too narrow.
     """
-    features = vector_features(data)
+    seen = vector_features(data)
     objective = {"objective": "reg:quantileerror", "quantile_alpha": list(QUANTILES)}
-    trees, history = grow(features, signed_log(data.scores()), objective, data, parameters, "quantile")
-    trees.save(folder / "model" / "quantile", {"quantiles": QUANTILES, "encoder": data.encoder})
-    found = trees.predict(features[data.rows("validation", "test")])
-    # Each quantile has trees of its own, which may cross.
-    bounds = {seed: inverse_signed_log(np.sort(value, axis=1)) for seed, value in found.items()}
-    middle = {seed: value[:, 1] for seed, value in bounds.items()}
-    predictions = predictions_of("quantile", "scores", data, parameters, middle)
-    low, _, high = np.rint(np.stack([*bounds.values()])).transpose(2, 0, 1)
+    grown, history = grow(seen, signed_log(data.scores()), objective, data, parameters, "quantile")
+    about = {"class": "Quantile", "quantiles": QUANTILES, "encoder": data.encoder}
+    grown.save(folder / "model" / "quantile", about)
+    found = grown.trees.predict(seen[0][data.rows("validation", "test")])
+    predictions = predictions_of("quantile", "scores", data, parameters, _medians(found))
+    low, _, high = np.rint(np.stack([_bounds(value) for value in found.values()])).transpose(2, 0, 1)
     save_extras(folder, predictions, low=low, high=high)
-    return Fitted(predictions, history, trees.nodes())
+    return Fitted(predictions, history, grown.trees.nodes())
 
 
 def two_part(data: Data, parameters: ScoresBeyond, folder: Path) -> Fitted:
@@ -49,18 +54,23 @@ def two_part(data: Data, parameters: ScoresBeyond, folder: Path) -> Fitted:
     and brought back as a mean by smearing (Duan 1983) with the errors on validation rows. A score of 0 counts as not
     voted on, since votes for and against are not known apart.
     """
-    features, rows = vector_features(data), data.rows("validation", "test")
-    voted = data.scores() != 0
-    chances, history = grow(features, voted.astype(np.float32), LOGISTIC, data, parameters, "two-part, voted")
-    chances.save(folder / "model" / "two-part-voted", {"encoder": data.encoder})
-    share = chances.predict(features[rows])
-    amount, more, size = _amounts(features, voted, data, parameters, folder)
-    values = {seed: share[seed] * amount[seed] for seed in parameters.seeds}
-    predictions = predictions_of("two-part", "scores", data, parameters, values)
+    seen, voted, place = vector_features(data), data.scores() != 0, folder / "model" / "two-part"
+    chances, history = grow(seen, voted.astype(np.float32), LOGISTIC, data, parameters, "two-part, voted")
+    chances.save(place, {"class": "TwoPart", "encoder": data.encoder})
+    amounts, histories, size = None, {"voted": history}, chances.trees.nodes()
+    if voted[data.rows("train")].any():
+        grown, histories["amount"] = grow(
+            seen, signed_log(data.scores()), SQUARED, data, parameters, "two-part, amount", among=voted
+        )
+        amounts = _Amounts(grown.trees, _errors(grown.trees, seen[0], voted, data))
+        amounts.save(place / AMOUNT)
+        size += grown.trees.nodes()
+    frame = seen[0][data.rows("validation", "test")]
+    share, amount = chances.trees.predict(frame), _amounts(amounts, frame, parameters.seeds)
+    predictions = predictions_of("two-part", "scores", data, parameters, _products(share, amount))
     save_extras(folder, predictions, voted=np.stack([*share.values()]), amount=np.stack([*amount.values()]))
-    parts = {"voted": history, "amount": more}
-    named = [part.select(pl.lit(name).alias("part"), pl.all()) for name, part in parts.items() if len(part)]
-    return Fitted(predictions, pl.concat(named), chances.nodes() + size)
+    named = [part.select(pl.lit(name).alias("part"), pl.all()) for name, part in histories.items()]
+    return Fitted(predictions, pl.concat(named), size)
 
 
 def ordinal(data: Data, parameters: ScoresBeyond, folder: Path) -> Fitted:
@@ -70,45 +80,100 @@ def ordinal(data: Data, parameters: ScoresBeyond, folder: Path) -> Fitted:
     share among training questions; the power with the best macro F1 on validation rows. The score predicted is that
     of the mean signed log that the class probabilities imply.
     """
-    features, rows = vector_features(data), data.rows("validation", "test")
+    seen, rows = vector_features(data), data.rows("validation", "test")
     classes, train = score_classes(data.scores()), data.rows("train")
     above = (classes[:, None] > np.arange(len(CLASSES) - 1)).astype(np.float32)
-    trees, history = grow(features, above, LOGISTIC, data, parameters, "ordinal")
-    probabilities = {seed: _between(value) for seed, value in trees.predict(features[rows]).items()}
+    grown, history = grow(seen, above, LOGISTIC, data, parameters, "ordinal")
+    outputs = grown.trees.predict(seen[0][rows])
+    probabilities = {seed: _between(value) for seed, value in outputs.items()}
     counts = np.bincount(classes[train], minlength=len(CLASSES))
     choice = np.searchsorted(rows, data.rows("validation")), classes[data.rows("validation")]
     powers = {seed: _power(value, counts, *choice) for seed, value in probabilities.items()}
     found = {seed: _decide(value, counts, powers[seed]) for seed, value in probabilities.items()}
-    about = {"classes": CLASSES, "counts": counts.tolist(), "powers": [*powers.values()], "encoder": data.encoder}
-    trees.save(folder / "model" / "ordinal", about)
     logs = np.bincount(classes[train], signed_log(data.scores())[train], len(CLASSES)) / np.maximum(counts, 1)
-    scores = {seed: inverse_signed_log(value @ logs) for seed, value in probabilities.items()}
-    predictions = predictions_of("ordinal", "scores", data, parameters, scores)
+    about = {"class": "Ordinal", "classes": CLASSES, "counts": counts.tolist(), "powers": [*powers.values()]}
+    grown.save(folder / "model" / "ordinal", about | {"logs": logs.tolist(), "encoder": data.encoder})
+    predictions = predictions_of("ordinal", "scores", data, parameters, _typical(outputs, logs))
     arrays = {"probabilities": np.stack([*probabilities.values()]), "classes": np.stack([*found.values()])}
     save_extras(folder, predictions, **arrays)
-    return Fitted(predictions, history, trees.nodes())
+    return Fitted(predictions, history, grown.trees.nodes())
 
 
-def _amounts(
-    features: pl.DataFrame, voted: np.ndarray, data: Data, parameters: ScoresBeyond, folder: Path
-) -> tuple[dict[int, np.ndarray], pl.DataFrame, int]:
-    """Return by seed the mean score if voted on (m,), with the losses and the size of the trees that predict it."""
-    rows, targets = data.rows("validation", "test"), signed_log(data.scores())
-    if not voted[data.rows("train")].any():  # nothing to learn from: what is voted on has no known amount
-        return dict.fromkeys(parameters.seeds, np.zeros(rows.size)), pl.DataFrame(), 0
-    trees, history = grow(features, targets, SQUARED, data, parameters, "two-part, amount", among=voted)
-    trees.save(folder / "model" / "two-part-amount", {"encoder": data.encoder})
-    seen = np.flatnonzero(voted[rows] & np.isin(rows, data.rows("validation")))
-    found = {seed: value.astype(np.float64) for seed, value in trees.predict(features[rows]).items()}
-    means = {seed: _smeared(value, targets[rows[seen]] - value[seen]) for seed, value in found.items()}
-    return means, history, trees.nodes()
+def load(folder: Path) -> Apply:
+    """Return a saved system of this module as a function of any questions."""
+    about, _ = read_model(folder)
+    grown = Grown.load(folder)
+    amounts = _Amounts.load(folder / AMOUNT) if (folder / AMOUNT).exists() else None
+
+    def apply(data: Data, rows: np.ndarray) -> dict[int, np.ndarray]:
+        frame = grown.features.of(data, rows)
+        outputs = grown.trees.predict(frame)
+        match about["class"]:
+            case "Quantile":
+                return _medians(outputs)
+            case "TwoPart":
+                return _products(outputs, _amounts(amounts, frame, about["seeds"]))
+            case "Ordinal":
+                return _typical(outputs, np.array(about["logs"]))
+
+    return apply
+
+
+@dataclass(frozen=True, eq=False)
+class _Amounts:
+    """The mean score of questions that are voted on, learned as signed logs."""
+
+    trees: Trees
+    errors: np.ndarray  # (s, r): those seen on validation rows
+
+    def predict(self, frame: pl.DataFrame) -> dict[int, np.ndarray]:
+        """Return the mean scores (n,) by seed for features (n, f)."""
+        found = self.trees.predict(frame)
+        return {seed: _smeared(found[seed], errors) for seed, errors in zip(found, self.errors, strict=True)}
+
+    def save(self, folder: Path) -> None:
+        self.trees.save(folder, {}, {"errors": self.errors})
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        return cls(Trees.load(folder), read_model(folder)[1]["errors"])
+
+
+def _amounts(amounts: _Amounts | None, frame: pl.DataFrame, seeds: Sequence[int]) -> dict[int, np.ndarray]:
+    """Return the mean scores (n,) by seed; 0 where no training question was voted on, and no amount is known."""
+    return amounts.predict(frame) if amounts else dict.fromkeys(seeds, np.zeros(len(frame)))
+
+
+def _errors(trees: Trees, frame: pl.DataFrame, voted: np.ndarray, data: Data) -> np.ndarray:
+    """Return by how much trees miss the signed logs of the validation rows that are voted on: (s, r)."""
+    rows = data.rows("validation")
+    actual = signed_log(data.scores()[rows])
+    return np.stack([(actual - value)[voted[rows]] for value in trees.predict(frame[rows]).values()])
+
+
+def _products(share: Mapping[int, np.ndarray], amount: Mapping[int, np.ndarray]) -> dict[int, np.ndarray]:
+    return {seed: share[seed] * amount[seed] for seed in share}
+
+
+def _bounds(outputs: np.ndarray) -> np.ndarray:
+    """Return the quantiles of scores (n, 3); each has trees of its own, and these may cross."""
+    return inverse_signed_log(np.sort(outputs, axis=1))
+
+
+def _medians(outputs: Mapping[int, np.ndarray]) -> dict[int, np.ndarray]:
+    return {seed: _bounds(values)[:, 1] for seed, values in outputs.items()}
+
+
+def _typical(outputs: Mapping[int, np.ndarray], logs: np.ndarray) -> dict[int, np.ndarray]:
+    """Return the scores (n,) by seed of the mean signed log, where a class has the one in `logs` (5,)."""
+    return {seed: inverse_signed_log(_between(values) @ logs) for seed, values in outputs.items()}
 
 
 def _smeared(predicted: np.ndarray, errors: np.ndarray) -> np.ndarray:
     """Return the mean score for predicted signed logs (n,), whose `errors` (r,) are drawn from those seen."""
     if not errors.size:
         return inverse_signed_log(predicted)
-    return np.array([inverse_signed_log(each + errors).mean() for each in predicted])
+    return np.array([inverse_signed_log(each + errors).mean() for each in predicted.astype(np.float64)])
 
 
 def _between(above: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 A system is a function ``(data, parameters, folder) -> Fitted``. It fits on training rows, chooses on validation rows,
 predicts validation and test rows once per seed, and writes what it needs to be used again under ``folder/model``.
+The module of a system also has ``load(folder) -> Apply``, which gives back the function that made those predictions.
 """
 
 import json
@@ -15,6 +16,7 @@ import numpy as np
 import polars as pl
 
 from stackstudy.evaluation.predictions import Predictions, rows_of
+from stackstudy.evaluation.tables import thresholds
 from stackstudy.params import Parameters
 from stackstudy.questions.schema import row_hash
 from stackstudy.runs.environment import peak_memory_mb
@@ -40,7 +42,10 @@ class Data:
         if unknown := sorted(set(strata) - set(known)):
             there = f"there are {', '.join(known)}" if known else "these questions have none"
             raise ValueError(f"parameter strata: no question is of the stratum {unknown[0]}; {there}")
-        rows = np.flatnonzero(self.questions["stratum"].is_in(strata).fill_null(False).to_numpy())
+        return self.take(np.flatnonzero(self.questions["stratum"].is_in(strata).fill_null(False).to_numpy()))
+
+    def take(self, rows: np.ndarray) -> "Data":
+        """Return the questions in `rows` (r,) alone, in that order, with their streams."""
         streams = {name: self.stream(name)[rows] for name in self.streams if name not in CHUNKS}
         if CHUNKS[0] in self.streams:
             streams |= zip(CHUNKS, _lists(*(self.streams[name] for name in CHUNKS), rows), strict=True)
@@ -86,6 +91,12 @@ class Fitted:
     predictions: Predictions
     history: pl.DataFrame  # how choices were made: a row per seed and epoch, or per seed and penalty
     size: int  # numbers that one seed has learned
+    earlier_seconds: float = 0.0  # that earlier calls spent on trainings which this one took up
+
+
+# A saved system: from questions, with the streams that it reads, and rows (r,) of them to what it predicts by seed,
+# probabilities (r, k) or scores (r,).
+Apply = Callable[[Data, np.ndarray], dict[int, np.ndarray]]
 
 
 def _lists(vectors: np.ndarray, offsets: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -96,14 +107,29 @@ def _lists(vectors: np.ndarray, offsets: np.ndarray, rows: np.ndarray) -> tuple[
 
 
 def fit(system: Callable[..., Fitted], data: Data, parameters: Parameters, folder: Path) -> Fitted:
-    """Call a system, and add what it cost to ``folder/cost.json``: size, seconds, peak memory of the process so far."""
+    """Call a system, and add what it cost to ``folder/cost.json``: size, seconds, peak memory of the process so far.
+
+    Seconds of trainings that were taken up from an earlier call count as well.
+    """
     since = time.monotonic()
     fitted = system(data, parameters, folder)
-    cost = {"size": fitted.size, "seconds": time.monotonic() - since, "peak_memory_mb": peak_memory_mb()}
+    seconds = time.monotonic() - since + fitted.earlier_seconds
+    cost = {"size": fitted.size, "seconds": seconds, "peak_memory_mb": peak_memory_mb()}
     path = folder / "cost.json"
     known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     save_json(known | {fitted.predictions.system: cost}, path)
     return fitted
+
+
+def about_tags(predictions: Predictions, data: TagData, streams: Sequence[str]) -> dict[str, Any]:
+    """Return what is needed of a tag system besides its numbers to use it on new questions."""
+    return {
+        "seeds": predictions.seeds.tolist(),
+        "thresholds": thresholds(predictions, data.questions, data.space.labels),
+        "streams": list(streams),
+        "labels": data.space.names,
+        "encoder": data.encoder,
+    }
 
 
 def predictions_of(

@@ -7,23 +7,25 @@ the target.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
 from sklearn.linear_model import Ridge, SGDRegressor
 from sklearn.svm import LinearSVR
 
-from stackstudy.evaluation.scores import inverse_signed_log, signed_log
+from stackstudy.evaluation.scores import signed_log
+from stackstudy.models.files import read_model, write_model
+from stackstudy.models.targets import ScoreTarget
 from stackstudy.models.text import TextRegressor
 from stackstudy.params import ScoresTraditional
+from stackstudy.paths import replacing
 from stackstudy.runs import progress
-from stackstudy.runs.products import save_json
-from stackstudy.systems.data import Data, Fitted, predictions_of
-from stackstudy.systems.terms import Terms, Weighting, components_of, terms_of
+from stackstudy.systems.data import Apply, Data, Fitted, predictions_of
+from stackstudy.systems.terms import Terms, Weighting, components_of, terms_of, texts_of
 
 EPOCHS = 50
 Make = Callable[[float, int], Ridge | SGDRegressor | LinearSVR]  # from penalty and seed
@@ -86,6 +88,21 @@ def tfidf_svd_ridge(data: Data, parameters: ScoresTraditional, folder: Path) -> 
     return _fitted(task, terms_of(data, "tfidf", parameters.max_features), tries, parameters.components + 1)
 
 
+def load(folder: Path) -> Apply:
+    """Return a saved system of this module as a function of any questions."""
+    about, _ = read_model(folder)
+    target = ScoreTarget(**about["target"])
+
+    def apply(data: Data, rows: np.ndarray) -> dict[int, np.ndarray]:
+        if about["class"] == "Constant":
+            outputs = np.full((1, rows.size), about["value"])
+        else:
+            outputs = TextRegressor.load(folder).predict(texts_of(data.questions[rows]))
+        return _scores(about["seeds"], outputs, target)
+
+    return apply
+
+
 @dataclass(frozen=True)
 class _Task:
     system: str
@@ -102,17 +119,25 @@ class _Task:
     def train(self) -> np.ndarray:
         return self.targets[self.data.rows("train")]
 
-    def within(self, predicted: np.ndarray) -> np.ndarray:
-        """Keep logs in the range of the training ones: a line runs on, and the exponential makes millions of it."""
-        return predicted.clip(self.train.min(), self.train.max()) if self.log else predicted
+    @cached_property
+    def target(self) -> ScoreTarget:
+        return ScoreTarget.plain(self.data.scores()[self.data.rows("train")], self.log)
 
-    def error(self, predicted: np.ndarray) -> float:
-        """Return the root mean squared error of what is predicted for the validation rows."""
-        return float(np.sqrt(np.mean((self.targets[self.data.rows("validation")] - self.within(predicted)) ** 2)))
+    def error(self, outputs: np.ndarray) -> float:
+        """Return the root mean squared error of the outputs (v,) for the validation rows."""
+        errors = self.targets[self.data.rows("validation")] - self.target.values(outputs)
+        return float(np.sqrt(np.mean(errors**2)))
 
-    def fitted(self, values: dict[int, np.ndarray], tries: list[tuple[int, float | None, float]], size: int) -> Fitted:
-        """Return predictions from the `values` (m,) by seed on the scale of the target, and what was tried."""
-        scores = {seed: inverse_signed_log(value) if self.log else value for seed, value in values.items()}
+    def about(self, kind: str, seeds: Sequence[int]) -> dict[str, Any]:
+        """Return what is to be known of a model besides its numbers."""
+        about = {"class": kind, "seeds": list(seeds), "target": asdict(self.target)}
+        return about | {"streams": [], "encoder": self.data.encoder}
+
+    def fitted(
+        self, seeds: Sequence[int], outputs: np.ndarray, tries: list[tuple[int, float | None, float]], size: int
+    ) -> Fitted:
+        """Return predictions from the `outputs` (s, m) for the validation and test rows, and what was tried."""
+        scores = _scores(seeds, outputs, self.target)
         names = {"seed": pl.Int64, "alpha": pl.Float64, f"validation_rmse{'_log' * self.log}": pl.Float64}
         history = pl.DataFrame(tries, names, orient="row")
         return Fitted(predictions_of(self.system, "scores", self.data, self.parameters, scores), history, size)
@@ -128,10 +153,17 @@ class _Try(NamedTuple):
 
 def _constant(task: _Task) -> Fitted:
     """Predict the mean of the training targets; seeds make no difference, and the first is named."""
-    average, seed = task.train.mean(), task.parameters.seeds[0]
-    values = np.full(task.data.rows("validation", "test").size, average)
-    save_json({"mean": float(average)}, task.folder / "model" / f"{task.system}.json")
-    return task.fitted({seed: values}, [(seed, None, task.error(average))], 1)
+    average, seed = float(task.train.mean()), task.parameters.seeds[0]
+    with replacing(task.folder / "model" / task.system) as fresh:
+        fresh.mkdir()
+        write_model(fresh, task.about("Constant", [seed]) | {"value": average}, {})
+    outputs = np.full((1, task.data.rows("validation", "test").size), average)
+    return task.fitted([seed], outputs, [(seed, None, task.error(average))], 1)
+
+
+def _scores(seeds: Sequence[int], outputs: np.ndarray, target: ScoreTarget) -> dict[int, np.ndarray]:
+    """Return scores (n,) by seed from outputs (s, n)."""
+    return {seed: target.scores(values) for seed, values in zip(seeds, outputs, strict=True)}
 
 
 def _ridge(alpha: float, _seed: int) -> Ridge:
@@ -163,7 +195,6 @@ def _fitted(task: _Task, terms: Terms, tries: list[_Try], size: int) -> Fitted:
     seeds = list(dict.fromkeys(each.seed for each in tries))
     best = [min((each for each in tries if each.seed == seed), key=lambda each: each.error) for seed in seeds]
     model = TextRegressor(terms.vectorizer, np.stack([b.weights for b in best]), np.array([b.intercept for b in best]))
-    about = {"target": "signed log" if task.log else "raw", "seeds": seeds}
-    model.save(task.folder / "model" / task.system, about)
-    found = terms.values[task.data.rows("validation", "test")] @ model.weights.T + model.intercepts
-    return task.fitted(dict(zip(seeds, task.within(found).T, strict=True)), [each[:3] for each in tries], size)
+    model.save(task.folder / "model" / task.system, task.about("Linear", seeds))
+    outputs = model.outputs(terms.values[task.data.rows("validation", "test")])
+    return task.fitted(seeds, outputs, [each[:3] for each in tries], size)

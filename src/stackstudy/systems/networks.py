@@ -1,6 +1,6 @@
 """What the networks for tags and for scores share: their streams, their options, and a training for each seed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,10 +11,13 @@ from torch import nn
 
 from stackstudy.embeddings.store import COMPANIONS
 from stackstudy.models import training
+from stackstudy.models.batches import Input, to_device
 from stackstudy.models.course import Metric
 from stackstudy.params import ScoresNeural, TagsNeural
 from stackstudy.systems.data import Data
+from stackstudy.systems.inputs import fusion_inputs, vectors_of
 
+BATCH = 256  # questions at a time, after the training
 MOST_TAGS = 5  # of a question; a number of tags or labels that is an input is divided by it
 
 
@@ -24,6 +27,7 @@ class Networks(NamedTuple):
     models: dict[int, nn.Module]
     outputs: dict[int, np.ndarray]  # float32 (m, ...): for the validation and test rows
     history: pl.DataFrame  # a row per seed and epoch
+    earlier_seconds: float  # of the calls that the trainings go on from
 
     @property
     def size(self) -> int:
@@ -39,6 +43,13 @@ def fusion_streams(keys: str) -> tuple[str, ...]:
 def without_companions(streams: tuple[str, ...]) -> tuple[str, ...]:
     """Return the streams themselves: what a saved model asks for."""
     return tuple(name for name in streams if name not in COMPANIONS)
+
+
+def inputs_of(data: Data, streams: Sequence[str], device: str) -> tuple[Input, ...]:
+    """Return what a network takes that reads these streams: one vector, or a title vector and the pieces of a body."""
+    if len(streams) == 1:
+        return (to_device(vectors_of(data, streams[0]), device),)
+    return fusion_inputs(data, streams[1], device)
 
 
 def options_of(parameters: TagsNeural | ScoresNeural) -> training.Options:
@@ -64,12 +75,18 @@ def train_networks(
     folder: Path,
 ) -> Networks:
     """Train a network per seed; the state of each training is in ``folder/checkpoints``."""
-    rows = torch.from_numpy(data.rows("validation", "test")).to(tensors.targets.device)
-    models, outputs, histories = {}, {}, []
+    models, histories, earlier = {}, [], 0.0
     for seed in seeds:
         checkpoints = folder / "checkpoints" / f"seed-{seed}"
         trained = training.train(make, loss, tensors, metric, options, seed, checkpoints)
         models[seed] = trained.model
-        outputs[seed] = training.predict(trained.model, tensors.inputs, rows, options.batch_size)
+        earlier += trained.earlier_seconds
         histories.append(trained.history.select(pl.lit(seed).alias("seed"), pl.all()))
-    return Networks(models, outputs, pl.concat(histories))
+    outputs = outputs_of(models, tensors.inputs, data.rows("validation", "test"))
+    return Networks(models, outputs, pl.concat(histories), earlier)
+
+
+def outputs_of(models: Mapping[int, nn.Module], inputs: tuple[Input, ...], rows: np.ndarray) -> dict[int, np.ndarray]:
+    """Return the outputs of trained networks by seed, float32 (r, ...), for `rows` (r,) of the inputs."""
+    places = torch.from_numpy(np.ascontiguousarray(rows)).to(inputs[0].device)
+    return {seed: training.predict(model, inputs, places, BATCH) for seed, model in models.items()}

@@ -1,6 +1,6 @@
 """Tag systems that are networks over embedding streams: which network, loss and inputs the parameters ask for."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,17 +14,24 @@ from stackstudy.devices import pick_device
 from stackstudy.evaluation.tables import thresholds
 from stackstudy.evaluation.tags import choose_threshold, micro_f1_at
 from stackstudy.models import training
-from stackstudy.models.batches import Input, to_device
+from stackstudy.models.batches import Input
 from stackstudy.models.dsf import DSFMHSA, DSFCrossAttention
 from stackstudy.models.losses import AsymmetricLoss, FocalLoss, class_weights
 from stackstudy.models.mixup import Mixup
 from stackstudy.models.mlp import BodyMLP
-from stackstudy.models.saving import SavedModel, save_model
+from stackstudy.models.saving import SavedModel, load_model, save_model
 from stackstudy.models.sequence import SequenceDSF
 from stackstudy.params import TagsNeural
-from stackstudy.systems.data import Fitted, TagData, predictions_of
-from stackstudy.systems.inputs import fusion_inputs, vectors_of
-from stackstudy.systems.networks import MOST_TAGS, fusion_streams, options_of, train_networks, without_companions
+from stackstudy.systems.data import Apply, Data, Fitted, TagData, predictions_of
+from stackstudy.systems.networks import (
+    MOST_TAGS,
+    fusion_streams,
+    inputs_of,
+    options_of,
+    outputs_of,
+    train_networks,
+    without_companions,
+)
 
 FUSIONS = {"dsf-mhsa": DSFMHSA, "dsf-crossattn": DSFCrossAttention, "sequence-dsf": SequenceDSF}
 
@@ -39,12 +46,30 @@ def neural(data: TagData, parameters: TagsNeural, folder: Path) -> Fitted:
     loss = _loss(parameters, tensors.targets[tensors.train])
     options = _options(parameters)
     networks = train_networks(make, loss, data, tensors, BEST_F1, options, parameters.seeds, folder)
-    probabilities = {seed: expit(logits) for seed, logits in networks.outputs.items()}
-    predictions = predictions_of(parameters.name, "tags", data, parameters, probabilities)
+    predictions = predictions_of(parameters.name, "tags", data, parameters, _probabilities(networks.outputs))
     cuts = dict(zip(parameters.seeds, thresholds(predictions, data.questions, data.space.labels), strict=True))
     streams = without_companions(streams_of(parameters))
     save_model(SavedModel(networks.models, cuts, streams, tuple(data.space.names), data.encoder), folder / "model")
-    return Fitted(predictions, networks.history, networks.size)
+    return Fitted(predictions, networks.history, networks.size, networks.earlier_seconds)
+
+
+def load(folder: Path) -> Apply:
+    """Return a saved system of this module as a function of any questions, on the device at hand.
+
+    ValueError: it reads the number of labels.
+    """
+    saved = load_model(folder)
+    if next(iter(saved.models.values())).arguments.get("label_count"):
+        raise ValueError(
+            f"{folder}: as published, this network reads the number of labels that a question has. Nobody knows it of "
+            "a new question, so the network cannot be applied: take the corrected system (label_count: false)"
+        )
+
+    def apply(data: Data, rows: np.ndarray) -> dict[int, np.ndarray]:
+        inputs = inputs_of(data, saved.streams, pick_device("auto"))
+        return _probabilities(outputs_of(saved.models, inputs, rows))
+
+    return apply
 
 
 def streams_of(parameters: TagsNeural) -> tuple[str, ...]:
@@ -79,7 +104,7 @@ def _loss(parameters: TagsNeural, targets: Tensor) -> nn.Module:
 
 def _options(parameters: TagsNeural) -> training.Options:
     mixup = None
-    if parameters.mixup != "none":
+    if parameters.mixup_epochs:
         mixup = Mixup(parameters.mixup, parameters.mixup_alpha, parameters.mixup_epochs, parameters.late_dropout)
     return replace(options_of(parameters), gradient_clip=parameters.gradient_clip, mixup=mixup)
 
@@ -97,14 +122,17 @@ def _tensors(data: TagData, parameters: TagsNeural) -> training.Data:
 
 
 def _inputs(data: TagData, parameters: TagsNeural, device: str) -> tuple[Input, ...]:
-    if parameters.system == "body-mlp":
-        return (to_device(vectors_of(data, "body"), device),)
-    title, pieces = fusion_inputs(data, parameters.keys, device)
+    inputs = inputs_of(data, without_companions(streams_of(parameters)), device)
     if not parameters.label_count:
-        return title, pieces
+        return inputs
     # The published leak: it tells the network how many labels to give, of the test rows too.
     counts = data.labels().sum(axis=1, keepdims=True, dtype=np.float32) / MOST_TAGS
-    return title, pieces, torch.from_numpy(counts).to(device)
+    return *inputs, torch.from_numpy(counts).to(device)
+
+
+def _probabilities(outputs: Mapping[int, np.ndarray]) -> dict[int, np.ndarray]:
+    """Return probabilities (m, k) by seed from the logits."""
+    return {seed: expit(logits) for seed, logits in outputs.items()}
 
 
 def _best_f1(logits: np.ndarray, targets: np.ndarray) -> float:

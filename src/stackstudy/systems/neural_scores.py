@@ -5,7 +5,7 @@ it, losses are in these units, and predictions and the validation RMSE are votes
 validation loss, which for squared error on raw scores is the lowest RMSE.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -20,12 +20,19 @@ from stackstudy.models.batches import Input, to_device
 from stackstudy.models.course import Metric
 from stackstudy.models.dsf import DSFMHSA, DSFCrossAttention
 from stackstudy.models.mlp import BodyMLP
-from stackstudy.models.saving import SavedModel, save_model
+from stackstudy.models.saving import SavedModel, load_model, save_model
 from stackstudy.models.targets import ScoreTarget
 from stackstudy.params import ScoresNeural
-from stackstudy.systems.data import Data, Fitted, predictions_of
-from stackstudy.systems.inputs import fusion_inputs, vectors_of
-from stackstudy.systems.networks import MOST_TAGS, fusion_streams, options_of, train_networks, without_companions
+from stackstudy.systems.data import Apply, Data, Fitted, predictions_of
+from stackstudy.systems.networks import (
+    MOST_TAGS,
+    fusion_streams,
+    inputs_of,
+    options_of,
+    outputs_of,
+    train_networks,
+    without_companions,
+)
 
 SINGLE = {"title-mlp": "title", "body-mlp": "body"}  # networks that read one vector, and which
 FUSIONS = {"dsf-mhsa": DSFMHSA, "dsf-crossattn": DSFCrossAttention}
@@ -43,11 +50,21 @@ def neural_scores(data: Data, parameters: ScoresNeural, folder: Path) -> Fitted:
     metric = _votes(target, data.scores()[data.rows("validation")])
     loss, options = _loss(parameters), options_of(parameters)
     networks = train_networks(make, loss, data, tensors, metric, options, parameters.seeds, folder)
-    values = {seed: target.scores(outputs[:, 0]) for seed, outputs in networks.outputs.items()}
     streams = without_companions(streams_of(parameters))
     save_model(SavedModel(networks.models, {}, streams, ("score",), data.encoder, asdict(target)), folder / "model")
-    predictions = predictions_of(parameters.name, "scores", data, parameters, values)
-    return Fitted(predictions, networks.history, networks.size)
+    predictions = predictions_of(parameters.name, "scores", data, parameters, _scores(networks.outputs, target))
+    return Fitted(predictions, networks.history, networks.size, networks.earlier_seconds)
+
+
+def load(folder: Path) -> Apply:
+    """Return a saved system of this module as a function of any questions, on the device at hand."""
+    saved = load_model(folder)
+
+    def apply(data: Data, rows: np.ndarray) -> dict[int, np.ndarray]:
+        outputs = outputs_of(saved.models, _inputs(data, saved.streams, pick_device("auto")), rows)
+        return _scores(outputs, ScoreTarget(**saved.target))
+
+    return apply
 
 
 def streams_of(parameters: ScoresNeural) -> tuple[str, ...]:
@@ -92,17 +109,22 @@ def _votes(target: ScoreTarget, actual: np.ndarray) -> Metric:
 def _tensors(data: Data, target: ScoreTarget, parameters: ScoresNeural) -> training.Data:
     device = pick_device(parameters.device)
     return training.Data(
-        inputs=_inputs(data, parameters, device),
+        inputs=_inputs(data, without_companions(streams_of(parameters)), device),
         targets=torch.from_numpy(target.learned(data.scores()))[:, None].to(device),
         train=torch.from_numpy(data.rows("train")).to(device),
         validation=torch.from_numpy(data.rows("validation")).to(device),
     )
 
 
-def _inputs(data: Data, parameters: ScoresNeural, device: str) -> tuple[Input, ...]:
-    if parameters.system in SINGLE:
-        return (to_device(vectors_of(data, SINGLE[parameters.system]), device),)
-    return *fusion_inputs(data, parameters.keys, device), _tag_counts(data, device)
+def _inputs(data: Data, streams: Sequence[str], device: str) -> tuple[Input, ...]:
+    """Return what `inputs_of` does; a fusion of title and body also takes the number of tags."""
+    inputs = inputs_of(data, streams, device)
+    return inputs if len(streams) == 1 else (*inputs, _tag_counts(data, device))
+
+
+def _scores(outputs: Mapping[int, np.ndarray], target: ScoreTarget) -> dict[int, np.ndarray]:
+    """Return scores (m,) by seed from the outputs (m, 1)."""
+    return {seed: target.scores(values[:, 0]) for seed, values in outputs.items()}
 
 
 def _tag_counts(data: Data, device: str) -> Tensor:

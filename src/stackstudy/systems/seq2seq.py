@@ -1,5 +1,6 @@
 """The tag system that writes: title and body in, tags as text out, labels by what the written tags belong to."""
 
+import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -11,14 +12,13 @@ from sklearn.preprocessing import MultiLabelBinarizer
 
 from stackstudy.devices import pick_device
 from stackstudy.evaluation.predictions import rows_of
-from stackstudy.evaluation.tables import thresholds
 from stackstudy.evaluation.tags import micro_f1_at
 from stackstudy.models import seq2seq_training as training
 from stackstudy.models.seq2seq import Seq2seq, Written, load_checkpoint, prompt
 from stackstudy.params import TagsSeq2seq
 from stackstudy.paths import replacing
 from stackstudy.runs.products import save_json
-from stackstudy.systems.data import Fitted, TagData, predictions_of
+from stackstudy.systems.data import Apply, Data, Fitted, TagData, about_tags, predictions_of
 
 TEXTS = "texts.parquet"
 
@@ -30,21 +30,34 @@ def seq2seq(data: TagData, parameters: TagsSeq2seq, folder: Path) -> Fitted:
     texts that the beam search returns: 0 or 1 with one beam. The models are saved as ``folder/model/seed-<s>``, the
     best texts of all validation and test rows as ``folder/texts.parquet``: seed, row, text, and its tags in order.
     """
-    rows = data.rows("validation", "test")
-    histories, values, texts = [], {}, []
+    rows, device = data.rows("validation", "test"), pick_device(parameters.device)
+    histories, values, texts, earlier = [], {}, [], 0.0
     for seed in parameters.seeds:
-        writer, history, size = _train(data, parameters, seed, folder)
-        writer.model.to(pick_device(parameters.device))
-        written = writer.write(prompts_of(data.questions[rows]), parameters.beams, f"writing, seed {seed}")
+        writer, history, seconds, size = _train(data, parameters, seed, folder)
+        earlier += seconds
+        written = _write(writer, data.questions[rows], seed, device)
         values[seed] = label_shares(writer, written)
         histories.append(history.select(pl.lit(seed).alias("seed"), pl.all()))
         texts.append(_text_rows(writer, written, rows, seed))
     predictions = predictions_of(parameters.name, "tags", data, parameters, values)
-    cuts = thresholds(predictions, data.questions, data.space.labels)
-    save_json(dict(zip(map(str, parameters.seeds), cuts, strict=True)), folder / "model" / "thresholds.json")
+    save_json({"class": "Seq2seq", **about_tags(predictions, data, [])}, folder / "model" / "model.json")
     with replacing(folder / TEXTS) as fresh:
         pl.concat(texts).write_parquet(fresh)
-    return Fitted(predictions, pl.concat(histories), size)
+    return Fitted(predictions, pl.concat(histories), size, earlier)
+
+
+def load(folder: Path) -> Apply:
+    """Return a saved system of this module as a function of any questions, on the device at hand."""
+    about = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+
+    def apply(data: Data, rows: np.ndarray) -> dict[int, np.ndarray]:
+        values = {}
+        for seed in about["seeds"]:
+            writer = Seq2seq.load(folder / f"seed-{seed}")
+            values[seed] = label_shares(writer, _write(writer, data.questions[rows], seed, pick_device("auto")))
+        return values
+
+    return apply
 
 
 def prompts_of(questions: pl.DataFrame) -> list[str]:
@@ -89,8 +102,8 @@ def course_numbers(history: pl.DataFrame) -> dict[str, float]:
     return {"steps": float(history["step"].max()), "best_step": step, "validation_f1_micro": f1}
 
 
-def _train(data: TagData, parameters: TagsSeq2seq, seed: int, folder: Path) -> tuple[Seq2seq, pl.DataFrame, int]:
-    """Return the trained model, its course, and how many numbers it has learned."""
+def _train(data: TagData, parameters: TagsSeq2seq, seed: int, folder: Path) -> tuple[Seq2seq, pl.DataFrame, float, int]:
+    """Return the trained model, its course, seconds of an earlier call, and how many numbers it has learned."""
     validation = data.rows("validation")
     # Evenly over the table: its head may be special, as it was where the study took its rows from.
     some = validation[np.linspace(0, len(validation) - 1, min(parameters.evaluation_rows, len(validation)), dtype=int)]
@@ -124,6 +137,12 @@ def _new(data: TagData, parameters: TagsSeq2seq) -> Seq2seq:
     known = dict(tags.select("tag", "centroid").iter_rows())
     sizes = parameters.input_tokens, parameters.output_tokens, parameters.beams
     return Seq2seq(*load_checkpoint(parameters.checkpoint), known, tuple(data.space.names), *sizes)
+
+
+def _write(writer: Seq2seq, questions: pl.DataFrame, seed: int, device: str) -> list[Written]:
+    """Return what is written for each question (n,)."""
+    writer.model.to(device)
+    return writer.write(prompts_of(questions), writer.beams, f"writing, seed {seed}")
 
 
 def _labels_of(writer: Seq2seq, text: str) -> list[int]:

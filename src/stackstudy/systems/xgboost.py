@@ -11,11 +11,10 @@ from sklearn.utils.class_weight import compute_sample_weight
 
 from stackstudy.devices import pick_device
 from stackstudy.evaluation.single_label import single_label
-from stackstudy.evaluation.tables import thresholds
 from stackstudy.models.boosting import Rows, boost
 from stackstudy.models.trees import TreeTagger, discriminant_scores
 from stackstudy.params import TagsXGBoost
-from stackstudy.systems.data import Fitted, TagData, predictions_of
+from stackstudy.systems.data import Apply, Data, Fitted, TagData, about_tags, predictions_of
 from stackstudy.systems.inputs import vectors_of
 
 SHARED = (
@@ -44,10 +43,19 @@ def xgboost(data: TagData, parameters: TagsXGBoost, folder: Path) -> Fitted:
     tagger = replace(task.tagger, boosters={seed: booster for seed, (booster, _) in boosted.items()})
     values = tagger.predict(vectors[data.rows("validation", "test")])
     predictions = predictions_of(parameters.name, "tags", data, parameters, values)
-    about = {"thresholds": thresholds(predictions, data.questions, data.space.labels), "streams": ["body"]}
-    tagger.save(folder / "model", about | {"labels": data.space.names, "encoder": data.encoder})
+    tagger.save(folder / "model", about_tags(predictions, data, ["body"]))
     mapped = sum(array.size for array in tagger.features or ())
     return Fitted(predictions, pl.concat([history for _, history in boosted.values()]), tagger.nodes() + mapped)
+
+
+def load(folder: Path) -> Apply:
+    """Return a saved system of this module as a function of any questions."""
+    tagger = TreeTagger.load(folder)
+
+    def apply(data: Data, rows: np.ndarray) -> dict[int, np.ndarray]:
+        return tagger.predict(vectors_of(data, "body")[rows])
+
+    return apply
 
 
 class _Task(NamedTuple):

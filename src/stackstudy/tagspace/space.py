@@ -1,8 +1,8 @@
 """The label space: tags folded into semantic centroids, and the centroids of every question."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -35,6 +35,10 @@ class TagSpace:
         """Return the centroid of each tag that has one."""
         return dict(self.tags.drop_nulls("centroid").select("tag", "centroid").iter_rows())
 
+    def labels_of(self, tags: pl.Series) -> csr_array:
+        """Return the labels of questions by their `tags` (n lists), CSR bool (n, k); an unknown tag is no label."""
+        return _labels(tags, self.label_of, len(self.names))
+
     def nearest_centroids(self, vectors: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the k centroids nearest to each vector (n, d), best first, int32 (n, k), and their cosines (n, k).
 
@@ -45,6 +49,18 @@ class TagSpace:
         cosines = unit_vectors(vectors) @ self.centroids.T
         order = np.argsort(-cosines, axis=1, kind="stable")[:, :k]
         return order.astype(np.int32), np.take_along_axis(cosines, order, axis=1).astype(np.float32)
+
+    def rejoined(self, questions: pl.DataFrame, tag_vectors: np.ndarray, orphan_cosine: float) -> "TagSpace":
+        """Return the space that `build_tagspace` would have made with another `orphan_cosine`: centroids stay.
+
+        `tag_vectors` (t, d) in the order of `tags`. ValueError: there are more or fewer of them.
+        """
+        if len(tag_vectors) != len(self.tags):
+            raise ValueError(f"{len(tag_vectors)} tag vectors do not fit {len(self.tags)} tags: embed them again")
+        nearest = pl.Series(self.nearest_centroids(tag_vectors, 1)[0][:, 0], dtype=pl.Int32)
+        owned = self.tags.with_columns(pl.when("kept").then("centroid").otherwise(nearest).alias("centroid"))
+        space = replace(self, tags=_joined(owned, orphan_cosine))
+        return replace(space, labels=space.labels_of(questions["tags"]))
 
     def summary(self) -> pl.DataFrame:
         """Return one row a centroid: centroid, name, top_tags (5 most frequent), tags, questions, mean_cosine."""
@@ -154,9 +170,8 @@ def build_tagspace(
             "cosine": cosines.astype(np.float32),
         }
     )
-    member = pl.col("kept") | (pl.col("cosine") >= orphan_cosine)
-    tags = tags.with_columns(pl.when(member).then("centroid").alias("centroid"))
-    labels = _labels(questions, tags, centroids)
+    tags = _joined(tags, orphan_cosine)
+    labels = _labels(questions["tags"], dict(tags.select("tag", "centroid").iter_rows()), centroids)
     return TagSpace([titles[each] for each in order], clustering.centroids[order].astype(np.float32), tags, labels)
 
 
@@ -179,10 +194,15 @@ def _nearest_member(names: list[str], members: np.ndarray, cosines: np.ndarray) 
     return min((-round(float(cosines[member]), 12), names[member]) for member in members)[1]
 
 
-def _labels(questions: pl.DataFrame, tags: pl.DataFrame, centroids: int) -> csr_array:
-    """Return CSR bool (n_rows, centroids): True where one of the question's tags belongs to the centroid."""
-    centroid_of = dict(tags.select("tag", "centroid").iter_rows())
-    columns = [sorted({centroid_of[tag] for tag in row} - {None}) for row in questions["tags"].to_list()]
+def _joined(tags: pl.DataFrame, orphan_cosine: float) -> pl.DataFrame:
+    """Take the centroid from tags that are neither kept nor near enough to it."""
+    member = pl.col("kept") | (pl.col("cosine") >= orphan_cosine)
+    return tags.with_columns(pl.when(member).then("centroid").alias("centroid"))
+
+
+def _labels(tags: pl.Series, centroid_of: Mapping[str, int | None], centroids: int) -> csr_array:
+    """Return CSR bool (n, centroids): True where one of a question's `tags` (n lists) belongs to the centroid."""
+    columns = [sorted({centroid_of.get(tag) for tag in row} - {None}) for row in tags.to_list()]
     indptr = np.concatenate([[0], np.cumsum([len(row) for row in columns])]).astype(np.int64)
     indices = np.array([column for row in columns for column in row], dtype=np.int64)
     return csr_array((np.ones(indices.size, dtype=bool), indices, indptr), shape=(len(columns), centroids))

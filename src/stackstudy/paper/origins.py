@@ -1,0 +1,105 @@
+"""The appendix that leads from every number of a paper to its run: the runs, and the numbers by chapter."""
+
+import csv
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from stackstudy import paths
+from stackstudy.paper import text
+from stackstudy.paper.finished import read_json
+from stackstudy.runs.display import duration
+
+TEST = ("difference", "low", "high", "p")  # leaves of a paired test
+
+
+class Origins(NamedTuple):
+    """Which experiment the collected results of a profile come from."""
+
+    profile: str
+    numbers: dict[str, dict[str, Any]]  # value and experiment, by dotted path
+    runs: list[dict[str, str]]  # rows of provenance.csv
+
+    @classmethod
+    def read(cls, profile: str) -> "Origins":
+        """Read the results of a profile. FileNotFoundError: there are none."""
+        results = paths.results_dir(profile)
+        with (results / "provenance.csv").open(encoding="utf-8", newline="") as lines:
+            return cls(profile, read_json(results / "numbers.json"), list(csv.DictReader(lines)))
+
+    def maker(self, kind: str, name: str) -> str | None:
+        """Return the experiment that made a figure or a table; None for what no run made."""
+        return next((run["experiment"] for run in self.runs if name in run[kind].split()), None)
+
+    @property
+    def machines(self) -> str:
+        """Return what the runs were made on."""
+        return ", ".join(sorted({run["machine"] for run in self.runs}))
+
+    def runs_table(self) -> str:
+        """Return the runs as a pipe table; each can be linked to as ``#run-<experiment>``."""
+        heads = ("Run", "Notebook", "Commit", "Seeds", "Wall time", "Parameters")
+        marks = (":---", ":---", ":---", ":---", "---:", ":---")
+        return text.pipes([heads, marks, *map(self._run_cells, self.runs)])
+
+    def numbers_tables(self, used: Mapping[str, Iterable[str]]) -> str:
+        """Return a pipe table per chapter with the numbers that it uses, by run, in the order of the text.
+
+        `used` has the dotted paths by chapter, as Markdown that names it.
+        """
+        tables = (
+            text.pipes([(where, "Value"), (":---", ":---"), *self._cells(found)]) for where, found in used.items()
+        )
+        return "\n\n<!-- -->\n\n".join(tables)
+
+    def _run_cells(self, run: dict[str, str]) -> list[str]:
+        name = run["experiment"]
+        parameters = f"../../../results/{self.profile}/parameters/{name}.yaml"  # from the folder of the paper
+        return [
+            f"[{text.escape(name)}]{{#run-{name}}}",
+            text.escape(run["notebook"]),
+            text.escape(run["commit"]),
+            seeds(run["seeds"]),
+            duration(float(run["seconds"])) if run["seconds"] else "–",
+            f"[{run['parameters'][:7]}]({parameters})",
+        ]
+
+    def _cells(self, found: Iterable[str]) -> list[list[str]]:
+        by_run: dict[str, list[str]] = {}
+        for path in found:
+            by_run.setdefault(self.numbers[path]["experiment"], []).append(path)
+        rows = []
+        for experiment, own in by_run.items():
+            rows.append([f"from [{text.escape(experiment)}](#run-{experiment})", ""])
+            values = {path: self.numbers[path]["value"] for path in own}
+            rows += [[f"`{name}`", shown] for name, shown in together(values).items()]
+        return rows
+
+
+def together(values: Mapping[str, float | str]) -> dict[str, str]:
+    """Return values as the text shows them, by name: those of an interval or of a test are one."""
+    shown = {}
+    for path, value in values.items():
+        stem = path.rpartition(".")[0]
+        test = [values.get(f"{stem}.{leaf}") for leaf in TEST]
+        low, high = values.get(f"{path}_low"), values.get(f"{path}_high")
+        if None not in test:
+            shown[stem] = text.test_result(*test)
+        elif None not in (low, high):
+            shown[path] = text.with_interval(value, low, high)
+        elif not text.is_bound(path, values):
+            shown[path] = _shown(value)
+    return shown
+
+
+def seeds(listed: str) -> str:
+    """Return ``0 1 2 3 4`` as ``0–4``, and what has gaps as it is, with commas."""
+    numbers = [int(seed) for seed in listed.split()]
+    if len(numbers) > 2 and numbers == list(range(numbers[0], numbers[-1] + 1)):
+        return f"{numbers[0]}–{numbers[-1]}"
+    return ", ".join(map(str, numbers)) or "–"
+
+
+def _shown(value: float | str) -> str:
+    if isinstance(value, str | bool):
+        return text.escape(str(value))
+    return text.thousands(value) if isinstance(value, int) else text.f(value, text.fitting_digits([value]))

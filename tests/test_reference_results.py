@@ -1,0 +1,48 @@
+"""The committed results: those of the committed code, small, without anything of a machine or of the posts."""
+
+import json
+
+import pytest
+
+from stackstudy.paper.finished import has_results
+from stackstudy.paper.provenance import outdated
+from stackstudy.paper.readme import with_results
+from stackstudy.paths import figures_dir, project_root, results_dir
+
+PROFILE = "reference"
+MEGABYTES = 8  # of all committed files together
+
+pytestmark = pytest.mark.skipif(not has_results(PROFILE), reason=f"no results/{PROFILE} in this checkout")
+
+
+def committed_files():
+    return [path for folder in (results_dir, figures_dir) for path in folder(PROFILE).rglob("*") if path.is_file()]
+
+
+def test_they_are_those_that_this_code_writes():
+    stale = {name: reasons for name, reasons in outdated(PROFILE).items() if reasons}
+    listed = "\n".join(f"{name}: {'; '.join(reasons)}" for name, reasons in stale.items())
+    assert not stale, f"{len(stale)} experiments are not of this code; run them again and collect:\n{listed}"
+
+
+def test_every_number_has_a_recorded_run():
+    numbers = json.loads((results_dir(PROFILE) / "numbers.json").read_text())
+    keys = json.loads((results_dir(PROFILE) / "keys.json").read_text())
+    assert {entry["experiment"] for entry in numbers.values()} <= keys.keys()
+    assert {path.stem for path in (results_dir(PROFILE) / "parameters").iterdir()} == keys.keys()
+
+
+def test_the_readme_says_what_they_say():
+    readme = (project_root() / "README.md").read_text(encoding="utf-8")
+    assert with_results(readme, PROFILE) == readme, f"type `stackstudy readme {PROFILE}`"
+
+
+def test_they_are_small():
+    sizes = {path: path.stat().st_size for path in committed_files()}
+    assert sum(sizes.values()) < MEGABYTES * 10**6, sorted(sizes, key=sizes.get)[-5:]
+
+
+def test_they_hold_no_path_of_a_machine():
+    texts = [path for path in committed_files() if path.suffix != ".png"]
+    assert not [path for path in texts if any(mark in path.read_text() for mark in ("/home/", "/root/", "/Users/"))]
+    assert not [path for path in texts if str(project_root()) in path.read_text(encoding="utf-8")]
