@@ -122,7 +122,7 @@ class TagsNeural(TagSystem):
     products = ("history.csv", "predictions/*.npz")
 
     name: SystemName
-    system: Literal["body-mlp", "dsf-mhsa", "dsf-crossattn", "sequence-dsf"]
+    system: Literal["body-mlp", "dsf-mhsa", "dsf-crossattn", "sequence-dsf", "label-attention"]
     protocol: Protocol
     keys: Literal["body", "body_chunks", "body_tokens"]  # what is attended to; published: the one body vector
     label_count: bool  # published: the number of target labels is an input
@@ -151,6 +151,8 @@ class TagsNeural(TagSystem):
             raise ValueError("body-mlp reads the body vector alone: it takes keys body and no label_count")
         if self.system != "body-mlp" and len(self.hidden) != 1:
             raise ValueError(f"hidden: {self.system} has one width, not {len(self.hidden)}")
+        if self.system == "label-attention" and self.label_count:
+            raise ValueError("label-attention is no network of the study, and takes no label_count")
         return self
 
 
@@ -182,6 +184,33 @@ class TagsSeq2seq(TagSystem):
             if getattr(self, whole) % getattr(self, part):
                 raise ValueError(f"{whole} must be a multiple of {part}")
         return self
+
+
+class TagsKernels(TagSystem):
+    """15: a question is compared with all training questions, by words, by vectors, and by both."""
+
+    products = ("history.csv", "predictions/*-kernel.npz", "left-out/*-kernel.npy")
+
+    penalties: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)]  # of the ridge regressions
+
+
+class TagsCombined(TagSystem):
+    """16: systems made of the systems of other notebooks."""
+
+    needs = ("01-questions", "02-embeddings", "03-tag-centroids", "1[1-5]-*", "18-*")
+    products = (
+        "history.csv",
+        *(f"predictions/{name}.npz" for name in ("seed-ensemble", "second-stage*", "mixture*")),
+        "tables/mixture-weights.csv",
+    )
+
+    rounds: Count  # of the second stage, which is boosted trees
+    patience: Count
+    max_depth: Count
+    learning_rate: float
+    min_child_weight: float
+    subsample: Fraction
+    colsample_bytree: Fraction
 
 
 class TagsFinetuned(TagSystem):
@@ -333,6 +362,8 @@ NOTEBOOKS: dict[str, type[Parameters]] = {
     "12-tags-xgboost": TagsXGBoost,
     "13-tags-neural": TagsNeural,
     "14-tags-seq2seq": TagsSeq2seq,
+    "15-tags-kernels": TagsKernels,
+    "16-tags-combined": TagsCombined,
     "18-tags-finetuned": TagsFinetuned,
     "19-tags-comparison": TagsComparison,
     "21-scores-traditional": ScoresTraditional,

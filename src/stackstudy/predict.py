@@ -125,10 +125,10 @@ def _tag_rows(system: Saved, values: np.ndarray, questions: pl.DataFrame) -> pl.
     """Return the rows of `predict` for probabilities (n, k)."""
     order = np.argsort(-values, axis=1, kind="stable")
     ranked, names = np.take_along_axis(values, order, axis=1), np.array(system.labels)
-    counts = (ranked >= np.float32(system.threshold)).sum(axis=1)
+    given = np.take_along_axis(values >= np.float32(system.threshold), order, axis=1)
     columns = {
-        "labels": [names[row[:count]].tolist() for row, count in zip(order, counts, strict=True)],
-        "probabilities": [row[:count].tolist() for row, count in zip(ranked, counts, strict=True)],
+        "labels": [names[row[mask]].tolist() for row, mask in zip(order, given, strict=True)],
+        "probabilities": [row[mask].tolist() for row, mask in zip(ranked, given, strict=True)],
     }
     types = {"labels": pl.List(pl.String), "probabilities": pl.List(pl.Float32)}
     return _identified(system, questions).hstack(pl.DataFrame(columns, types))

@@ -8,6 +8,7 @@ from stackstudy.evaluation import score_tables, tables
 from stackstudy.evaluation.bootstrap import paired_bootstrap
 from stackstudy.evaluation.predictions import Predictions, rows_of
 from stackstudy.evaluation.tags import choose_threshold
+from stackstudy.evaluation.thresholds import thresholds
 from stackstudy.questions.schema import row_hash
 
 LABELS = 8
@@ -46,7 +47,7 @@ def test_summary_has_seed_means_spread_and_interval(questions, labels, systems):
     assert summary["system"].to_list() == ["sharp-one", "blunt"]
     test = rows_of(questions, "test")
     predictions = tags("blunt", questions, labels, 0.5)
-    cuts = tables.thresholds(predictions, questions, labels)
+    cuts = thresholds(predictions, questions, labels)
     seeds = [
         f1_score(labels[test].toarray(), values >= np.float32(cut), average="weighted")
         for values, cut in zip(predictions.at(test), cuts, strict=True)
@@ -66,7 +67,7 @@ def test_threshold_is_chosen_on_validation_rows_or_as_published(questions, label
         predictions = tags("a", questions, labels, 0.3, protocol=protocol)
         rows = rows_of(questions, split)
         expected = [choose_threshold(values, labels[rows].toarray()) for values in predictions.at(rows)]
-        assert tables.thresholds(predictions, questions, labels) == expected
+        assert thresholds(predictions, questions, labels) == expected
 
 
 def test_comparisons_tell_who_is_better(questions, labels):
@@ -99,7 +100,7 @@ def test_points_are_seed_means_on_the_rows_of_a_split(questions, labels):
     predictions = tags("a", questions, labels, 0.3)
     points = tables.points(tables.tag_systems([predictions], questions, labels, "validation"))
     rows = rows_of(questions, "validation")
-    truth, cuts = labels[rows].toarray(), tables.thresholds(predictions, questions, labels)
+    truth, cuts = labels[rows].toarray(), thresholds(predictions, questions, labels)
     seeds = [
         f1_score(truth, values >= np.float32(cut), average="macro")
         for values, cut in zip(predictions.at(rows), cuts, strict=True)

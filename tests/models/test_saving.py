@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from stackstudy.models.dsf import DSFMHSA, DSFCrossAttention
+from stackstudy.models.label_attention import LabelAttention
 from stackstudy.models.mlp import BodyMLP
 from stackstudy.models.saving import CLASSES, SavedModel, load_model, save_model
 from stackstudy.models.sequence import SequenceDSF
@@ -29,7 +30,7 @@ FUSIONS = (DSFMHSA, DSFCrossAttention, SequenceDSF)
 
 
 def test_all_networks_are_known():
-    assert set(CLASSES.values()) == {BodyMLP, *FUSIONS}
+    assert set(CLASSES.values()) == {BodyMLP, LabelAttention, *FUSIONS}
 
 
 @pytest.mark.parametrize("fusion", FUSIONS)

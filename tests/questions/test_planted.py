@@ -18,6 +18,7 @@ from sklearn.metrics import f1_score, r2_score
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.preprocessing import MultiLabelBinarizer
 
+from stackstudy.evaluation.tags import expected_f1
 from stackstudy.questions.planted import (
     Ceiling,
     ceiling,
@@ -30,7 +31,7 @@ from stackstudy.questions.planted import (
 from stackstudy.questions.planted.content import draw_content
 from stackstudy.questions.planted.dump import html
 from stackstudy.questions.planted.scores import conditional_moments, draw_scores, signed_log
-from stackstudy.questions.planted.tags import best_f1, draw_tags, posterior
+from stackstudy.questions.planted.tags import draw_tags, posterior
 from stackstudy.questions.planted.vocabulary import vocabulary
 from stackstudy.questions.text import html_to_text
 
@@ -236,11 +237,11 @@ def test_moments_are_those_of_drawn_scores():
     assert draws.var(axis=0) == pytest.approx(variance, rel=0.2)
 
 
-def test_best_f1_is_the_best_of_all_thresholds():
+def test_expected_f1_is_the_best_of_all_thresholds():
     chances = np.array([0.9, 0.8, 0.5, 0.3, 0.05])
     by_hand = [2 * chances[:m].sum() / (m + chances.sum()) for m in range(1, 6)]
-    assert best_f1(chances) == pytest.approx(max(by_hand))
-    assert best_f1(np.ones(4)) == 1
+    assert expected_f1(chances) == pytest.approx(max(by_hand))
+    assert expected_f1(np.ones(4)) == 1
 
 
 def test_the_ceiling_is_below_one_and_in_the_range_that_was_planned(truth):
@@ -290,7 +291,7 @@ def test_a_simple_learner_is_between_majority_and_ceiling(table, truth, vectors)
     learner = OneVsRestClassifier(LogisticRegression(C=100, solver="liblinear")).fit(vectors[0], train)
     learned = f1_score(test, learner.predict_proba(vectors[1]) > 0.4, average="micro")
     majority = f1_score(test, np.arange(30) < 2 * np.ones((1_000, 1)), average="micro")
-    best = best_f1(truth.posterior[3_000:4_000].toarray()[:, tags].ravel())
+    best = expected_f1(truth.posterior[3_000:4_000].toarray()[:, tags].ravel())
     assert majority + 0.3 < learned < best
     assert learned > 0.75
 

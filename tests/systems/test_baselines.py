@@ -2,11 +2,13 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
-from stackstudy.evaluation.tables import tag_systems, thresholds
+from stackstudy.evaluation.tables import tag_systems
 from stackstudy.evaluation.tags import choose_threshold, micro_f1_at
+from stackstudy.evaluation.thresholds import thresholds
 from stackstudy.models.files import read_model
 from stackstudy.params import TagsBaselines
-from stackstudy.systems.baselines import BASELINES, chosen
+from stackstudy.systems.baselines import BASELINES
+from stackstudy.systems.choices import chosen
 from stackstudy.systems.data import TagData
 from stackstudy.systems.inputs import vectors_of
 from stackstudy.systems.saved import load_system

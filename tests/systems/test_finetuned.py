@@ -13,8 +13,9 @@ from safetensors.numpy import load_file
 from scipy.sparse import csr_array
 from tiny_encoder import build_model
 
-from stackstudy.evaluation.tables import tag_systems, thresholds
+from stackstudy.evaluation.tables import tag_systems
 from stackstudy.evaluation.tags import micro_f1_at
+from stackstudy.evaluation.thresholds import thresholds
 from stackstudy.params import TagsFinetuned
 from stackstudy.runs import progress
 from stackstudy.systems import finetuned as system

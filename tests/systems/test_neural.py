@@ -8,8 +8,9 @@ import torch
 from scipy.sparse import csr_array
 from torch import nn
 
-from stackstudy.evaluation.tables import tag_systems, thresholds
+from stackstudy.evaluation.tables import tag_systems
 from stackstudy.evaluation.tags import choose_threshold, micro_f1_at
+from stackstudy.evaluation.thresholds import thresholds
 from stackstudy.models import training
 from stackstudy.models.losses import AsymmetricLoss, FocalLoss
 from stackstudy.models.saving import load_model
@@ -70,7 +71,11 @@ def relabelled(data: TagData, labels: np.ndarray) -> TagData:
 
 
 def test_every_system_that_parameters_allow_is_there():
-    assert set(TagsNeural.model_fields["system"].annotation.__args__) == {"body-mlp", *neural.FUSIONS}
+    assert set(TagsNeural.model_fields["system"].annotation.__args__) == {
+        "body-mlp",
+        "label-attention",
+        *neural.FUSIONS,
+    }
 
 
 def test_body_mlp_learns(data, tmp_path):

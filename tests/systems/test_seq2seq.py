@@ -8,7 +8,8 @@ from pydantic import ValidationError
 from scipy.sparse import csr_array
 from transformers import ByT5Tokenizer, T5Config, T5ForConditionalGeneration
 
-from stackstudy.evaluation.tables import tag_systems, thresholds
+from stackstudy.evaluation.tables import tag_systems
+from stackstudy.evaluation.thresholds import thresholds
 from stackstudy.models import seq2seq_training as training
 from stackstudy.models.seq2seq import Seq2seq, Written
 from stackstudy.params import TagsSeq2seq

@@ -4,7 +4,8 @@ import pytest
 from scipy.sparse import csr_array
 
 from stackstudy.evaluation.single_label import measures, single_label
-from stackstudy.evaluation.tables import tag_systems, thresholds
+from stackstudy.evaluation.tables import tag_systems
+from stackstudy.evaluation.thresholds import thresholds
 from stackstudy.models.files import read_model
 from stackstudy.models.trees import TreeTagger
 from stackstudy.params import TagsXGBoost

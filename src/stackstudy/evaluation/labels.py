@@ -11,7 +11,7 @@ from scipy import sparse
 
 from stackstudy.evaluation import tags
 from stackstudy.evaluation.predictions import Predictions, rows_of
-from stackstudy.evaluation.tables import thresholds
+from stackstudy.evaluation.thresholds import thresholds
 
 ENDS = ("easiest", "hardest")
 

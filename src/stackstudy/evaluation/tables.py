@@ -15,6 +15,7 @@ from scipy import sparse
 from stackstudy.evaluation import tags
 from stackstudy.evaluation.bootstrap import Evaluation, RowSums, holm, interval, p_value
 from stackstudy.evaluation.predictions import Predictions, check_comparable, rows_of
+from stackstudy.evaluation.thresholds import rows_to_choose_on, thresholds
 
 LOWER_IS_BETTER = {"ece", "rmse", "mae", "rmse_log", "pinball"}
 SIGNIFICANT = 0.05
@@ -23,16 +24,6 @@ PAIR = {"metric": pl.String, "first": pl.String, "second": pl.String}
 PAIR |= dict.fromkeys(("difference", "low", "high", "p", "p_holm"), pl.Float64) | {"verdict": pl.String}
 
 Systems = dict[str, list[RowSums]]  # system -> one entry per seed, on some rows
-
-
-def thresholds(predictions: Predictions, questions: pl.DataFrame, labels: sparse.csr_array) -> list[float]:
-    """Return the decision threshold of each seed, chosen on validation rows.
-
-    With the parameter ``protocol: published`` on test rows: the published study had one split for choice and report.
-    """
-    rows = _choice_rows(predictions, questions)
-    truth = labels[rows].toarray()
-    return [tags.choose_threshold(values, truth) for values in predictions.at(rows)]
 
 
 def tag_systems(
@@ -104,7 +95,7 @@ def best(predictions: Sequence[Predictions], summary: pl.DataFrame, metric: str)
 
 def threshold_curve(predictions: Predictions, questions: pl.DataFrame, labels: sparse.csr_array) -> dict[str, Any]:
     """Return micro F1 by threshold on the rows on which it is chosen, and the choice; means over seeds."""
-    rows, cuts = _choice_rows(predictions, questions), np.linspace(0, 1, 101)
+    rows, cuts = rows_to_choose_on(predictions, questions), np.linspace(0, 1, 101)
     truth = labels[rows].toarray()
     f1 = np.mean([tags.micro_f1_at(values, truth, cuts) for values in predictions.at(rows)], axis=0)
     return {"thresholds": cuts, "f1_micro": f1, "chosen": float(np.mean(thresholds(predictions, questions, labels)))}
@@ -139,11 +130,6 @@ def pair_numbers(comparisons: pl.DataFrame) -> dict[str, dict[str, dict[str, flo
         test = {"difference": row["difference"], "low": row["low"], "high": row["high"], "p": row["p_holm"]}
         pairs.setdefault(_key(f"{row['first']}_vs_{row['second']}"), {})[row["metric"]] = test
     return pairs
-
-
-def _choice_rows(predictions: Predictions, questions: pl.DataFrame) -> np.ndarray:
-    published = predictions.parameters.get("protocol") == "published"
-    return rows_of(questions, "test" if published else "validation")
 
 
 def _cells(evaluation: Evaluation, system: str) -> dict[str, float]:

@@ -10,6 +10,7 @@ from scipy import sparse
 
 from stackstudy.evaluation.bootstrap import Metrics, RowSums
 
+Threshold = float | np.ndarray  # one for all labels, or one for each (k,)
 TOP = 5
 BINS = 15  # of the calibration error, of equal width
 FREQUENCIES = (0, 10, 30, 100, 300, 1000)  # lower bounds of the frequency bins
@@ -40,18 +41,38 @@ def choose_threshold(probabilities: np.ndarray, labels: np.ndarray) -> float:
     return float(cuts[micro_f1_at(probabilities, labels, cuts).argmax()])
 
 
-def row_sums(probabilities: np.ndarray, labels: np.ndarray, threshold: float) -> RowSums:
-    """Return what the metrics of one system and seed need; ready for any subset of rows and for the bootstrap."""
+def best_micro_f1(scores: np.ndarray, labels: np.ndarray) -> float:
+    """Return micro F1 at the threshold that is best for it; scores (n, k) of any scale, labels (n, k) above 0."""
+    truth = labels > 0
+    cut = np.array([choose_threshold(scores, truth)], dtype=scores.dtype)
+    return float(micro_f1_at(scores, truth, cut)[0])
+
+
+def expected_f1(probabilities: np.ndarray) -> float:
+    """Return the F1 of the best threshold on `probabilities` (n,), from expected counts.
+
+    Taking the m surest cells gives 2 * sum of their probabilities / (m + sum of all); a threshold is the optimal rule
+    (Lipton, Elkan and Naryanaswamy 2014, Optimal thresholding of classifiers to maximize F1 measure).
+    """
+    surest = np.sort(probabilities)[::-1]
+    return float((2 * np.cumsum(surest) / (np.arange(1, len(surest) + 1) + surest.sum())).max())
+
+
+def row_sums(probabilities: np.ndarray, labels: np.ndarray, threshold: Threshold) -> RowSums:
+    """Return what the metrics of one system and seed need; ready for any subset of rows and for the bootstrap.
+
+    The threshold that is reported beside the metrics is the mean where there is one for each label.
+    """
     predicted = probabilities >= np.float32(threshold)
     confusion = np.hstack([predicted & labels, predicted & ~labels, ~predicted & labels])
     means = [_f1_samples(predicted, labels), _lrap(probabilities, labels), *_at_top(probabilities, labels)]
     gaps = _calibration_gaps(probabilities, labels)
     counted = np.column_stack([np.ones(len(labels)), *means]).astype(np.float32)
     parts = (*(sparse.csr_array(part, dtype=np.float32) for part in (confusion, gaps)), counted)
-    return RowSums(parts, _metrics, {"threshold": threshold})
+    return RowSums(parts, _metrics, {"threshold": float(np.mean(threshold))})
 
 
-def per_label(probabilities: np.ndarray, labels: np.ndarray, threshold: float) -> dict[str, np.ndarray]:
+def per_label(probabilities: np.ndarray, labels: np.ndarray, threshold: Threshold) -> dict[str, np.ndarray]:
     """Return precision, recall, f1 (float64) and support (int64) of each label, (k,)."""
     predicted = probabilities >= np.float32(threshold)
     hits, found, support = (predicted & labels).sum(0), predicted.sum(0), labels.sum(0)

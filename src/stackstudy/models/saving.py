@@ -9,13 +9,14 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from stackstudy.models.dsf import DSFMHSA, DSFCrossAttention
+from stackstudy.models.label_attention import LabelAttention
 from stackstudy.models.mlp import BodyMLP
 from stackstudy.models.sequence import SequenceDSF
 from stackstudy.paths import replacing
 
 # Each keeps its constructor's arguments as `.arguments`.
 CLASSES: dict[str, type[nn.Module]] = {
-    each.__name__: each for each in (BodyMLP, DSFMHSA, DSFCrossAttention, SequenceDSF)
+    each.__name__: each for each in (BodyMLP, DSFMHSA, DSFCrossAttention, SequenceDSF, LabelAttention)
 }
 
 

@@ -49,3 +49,7 @@ class ScoreTarget:
     def scores(self, outputs: np.ndarray) -> np.ndarray:
         """Return the scores, float64 (n,), for outputs (n,)."""
         return inverse_signed_log(self.values(outputs)) if self.log else self.values(outputs)
+
+    def rmse(self, outputs: np.ndarray, learned: np.ndarray) -> float:
+        """Return the RMSE of outputs in votes, given what they should have been."""
+        return float(np.sqrt(np.mean((self.scores(outputs) - self.scores(learned)) ** 2)))

@@ -1,27 +1,25 @@
 """Tag systems that a network has to beat; all are deterministic, and run for the first seed only.
 
-Each writes ``folder/model/<system>`` and has a history of what was tried: seed, setting (the neighbours or the inverse
-penalty, null where there was no choice) and validation_f1_micro at the threshold that is best for it.
+Each writes ``folder/model/<system>``; its history is that of `choices`, the setting being the neighbours or the inverse
+penalty.
 """
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
-import polars as pl
 from scipy.special import expit
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from stackstudy.evaluation.tags import choose_threshold, micro_f1_at
 from stackstudy.models.files import read_model, write_model
 from stackstudy.models.linear import Logistic, fit_logistic
 from stackstudy.models.neighbours import votes
 from stackstudy.models.text import TextRegressor
 from stackstudy.params import TagsBaselines
 from stackstudy.paths import replacing
-from stackstudy.systems.data import Apply, Data, Fitted, TagData, about_tags, predictions_of
-from stackstudy.systems.inputs import vectors_of
+from stackstudy.systems.choices import Try, about_choice, best_of, chosen
+from stackstudy.systems.data import Apply, Data, Fitted, TagData
+from stackstudy.systems.inputs import side_by_side, vectors_of
 from stackstudy.systems.terms import texts_of
 from stackstudy.tagspace.kmeans import unit_vectors
 
@@ -32,7 +30,7 @@ def majority(data: TagData, parameters: TagsBaselines, folder: Path) -> Fitted:
     """Predict for every question how frequent each label is among the training questions."""
     arrays = {"shares": data.labels(data.rows("train")).mean(axis=0).astype(np.float32)}
     values = _shares(data.rows("validation", "test"), **arrays)
-    fitted = _fitted("majority", data, parameters, [_Try(None, values)], arrays["shares"].size)
+    fitted = best_of("majority", data, parameters, [Try(None, values)], arrays["shares"].size)
     _save(fitted, data, folder, (), arrays)
     return fitted
 
@@ -46,7 +44,7 @@ def zero_shot(data: TagData, parameters: TagsBaselines, folder: Path) -> Fitted:
     """
     arrays = {"centroids": data.space.centroids}
     values = _nearness(data, data.rows("validation", "test"), **arrays)
-    fitted = _fitted("zero-shot", data, parameters, [_Try(None, values)], 0)
+    fitted = best_of("zero-shot", data, parameters, [Try(None, values)], 0)
     _save(fitted, data, folder, BOTH, arrays)
     return fitted
 
@@ -59,8 +57,8 @@ def k_nearest(data: TagData, parameters: TagsBaselines, folder: Path) -> Fitted:
     train = data.rows("train")
     arrays = {name: data.stream(name)[train] for name in BOTH} | {"labels": data.labels(train)}
     values = _votes(data, data.rows("validation", "test"), parameters.neighbours, **arrays)
-    tries = [_Try(*each) for each in zip(parameters.neighbours, values, strict=True)]
-    fitted = _fitted("k-nearest", data, parameters, tries, sum(arrays[name].size for name in BOTH))
+    tries = [Try(*each) for each in zip(parameters.neighbours, values, strict=True)]
+    fitted = best_of("k-nearest", data, parameters, tries, sum(arrays[name].size for name in BOTH))
     _save(fitted, data, folder, BOTH, arrays)
     return fitted
 
@@ -71,8 +69,8 @@ def linear_probe(data: TagData, parameters: TagsBaselines, folder: Path) -> Fitt
     labels, fits = data.labels(train), {}
     for penalty in parameters.inverse_penalties:
         fits[penalty] = fit_logistic(vectors[train], labels, penalty, f"linear-probe, C {penalty:g}")
-    tries = [_Try(penalty, fit(vectors[rows])) for penalty, fit in fits.items()]
-    fitted = _fitted("linear-probe", data, parameters, tries, _size(fits))
+    tries = [Try(penalty, fit(vectors[rows])) for penalty, fit in fits.items()]
+    fitted = best_of("linear-probe", data, parameters, tries, _size(fits))
     _save(fitted, data, folder, BOTH, fits[chosen(fitted)]._asdict())
     return fitted
 
@@ -86,10 +84,10 @@ def tfidf_logistic(data: TagData, parameters: TagsBaselines, folder: Path) -> Fi
     labels, fits = data.labels(train), {}
     for penalty in parameters.inverse_penalties:
         fits[penalty] = fit_logistic(terms, labels, penalty, f"tfidf-logistic, C {penalty:g}")
-    tries = [_Try(penalty, fit(others)) for penalty, fit in fits.items()]
-    fitted = _fitted("tfidf-logistic", data, parameters, tries, _size(fits))
+    tries = [Try(penalty, fit(others)) for penalty, fit in fits.items()]
+    fitted = best_of("tfidf-logistic", data, parameters, tries, _size(fits))
     best = TextRegressor(vectorizer, *fits[chosen(fitted)])
-    best.save(folder / "model" / "tfidf-logistic", _about(fitted, data, ()))
+    best.save(folder / "model" / "tfidf-logistic", about_choice(fitted, data, ()))
     return fitted
 
 
@@ -124,35 +122,6 @@ BASELINES = {
 }
 
 
-def chosen(fitted: Fitted) -> float | None:
-    """Return the setting with the best validation F1; the first of equals."""
-    return fitted.history["setting"][fitted.history["validation_f1_micro"].arg_max()]
-
-
-class _Try(NamedTuple):
-    setting: float | None
-    probabilities: np.ndarray  # (m, k) of the validation and test rows
-
-
-def _fitted(system: str, data: TagData, parameters: TagsBaselines, tries: list[_Try], size: int) -> Fitted:
-    """Return the predictions of the best of what was tried."""
-    validation, seed = data.rows("validation"), parameters.seeds[0]
-    places = np.searchsorted(data.rows("validation", "test"), validation)
-    truth = data.labels(validation)
-    reached = [_best_f1(each.probabilities[places].astype(np.float32), truth) for each in tries]
-    history = pl.DataFrame(
-        {"seed": seed, "setting": [each.setting for each in tries], "validation_f1_micro": reached},
-        schema_overrides={"setting": pl.Float64},
-    )
-    values = {seed: tries[int(np.argmax(reached))].probabilities}
-    return Fitted(predictions_of(system, "tags", data, parameters, values), history, size)
-
-
-def _best_f1(probabilities: np.ndarray, labels: np.ndarray) -> float:
-    """Return micro F1 at the threshold that is best for it."""
-    return float(micro_f1_at(probabilities, labels, np.array([choose_threshold(probabilities, labels)]))[0])
-
-
 def _shares(rows: np.ndarray, shares: np.ndarray) -> np.ndarray:
     """Return the same shares (k,) for all rows (r,): (r, k)."""
     return np.tile(shares, (rows.size, 1))
@@ -172,13 +141,8 @@ def _votes(
     data: Data, rows: np.ndarray, counts: Sequence[int], title: np.ndarray, body: np.ndarray, labels: np.ndarray
 ) -> list[np.ndarray]:
     """Return the `votes` for the questions in `rows` of training ones: their vectors (t, d) and labels (t, k)."""
-    queries = _side_by_side(*(vectors_of(data, name)[rows] for name in BOTH))
-    return votes(queries, _side_by_side(title, body), labels, counts)
-
-
-def _side_by_side(title: np.ndarray, body: np.ndarray) -> np.ndarray:
-    """Return vectors (n, d) and (n, d) so scaled that the products of rows are mean cosines: float32 (n, 2d)."""
-    return np.hstack([unit_vectors(each) / np.sqrt(2) for each in (title, body)]).astype(np.float32)
+    queries = side_by_side(*(vectors_of(data, name)[rows] for name in BOTH))
+    return votes(queries, side_by_side(title, body), labels, counts)
 
 
 def _size(fits: Mapping[float, Logistic]) -> int:
@@ -188,10 +152,4 @@ def _size(fits: Mapping[float, Logistic]) -> int:
 def _save(fitted: Fitted, data: TagData, folder: Path, streams: tuple[str, ...], arrays: dict[str, np.ndarray]) -> None:
     with replacing(folder / "model" / fitted.predictions.system) as fresh:
         fresh.mkdir()
-        write_model(fresh, _about(fitted, data, streams), arrays)
-
-
-def _about(fitted: Fitted, data: TagData, streams: tuple[str, ...]) -> dict[str, object]:
-    """Return what is needed to use a model on new questions."""
-    predictions = fitted.predictions
-    return {"class": predictions.system, "setting": chosen(fitted), **about_tags(predictions, data, streams)}
+        write_model(fresh, about_choice(fitted, data, streams), arrays)

@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 
 from stackstudy.evaluation.predictions import Predictions, rows_of
-from stackstudy.evaluation.tables import thresholds
+from stackstudy.evaluation.thresholds import thresholds
 from stackstudy.params import Parameters
 from stackstudy.questions.schema import row_hash
 from stackstudy.runs.environment import peak_memory_mb
@@ -125,7 +125,7 @@ def about_tags(predictions: Predictions, data: TagData, streams: Sequence[str]) 
     """Return what is needed of a tag system besides its numbers to use it on new questions."""
     return {
         "seeds": predictions.seeds.tolist(),
-        "thresholds": thresholds(predictions, data.questions, data.space.labels),
+        "thresholds": [np.asarray(cut).tolist() for cut in thresholds(predictions, data.questions, data.space.labels)],
         "streams": list(streams),
         "labels": data.space.names,
         "encoder": data.encoder,

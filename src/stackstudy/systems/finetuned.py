@@ -45,11 +45,9 @@ def finetuned(data: TagData, parameters: TagsFinetuned, folder: Path) -> Fitted:
         weights = {f"{seed}/{name}": array for seed, each in results.items() for name, array in each.weights.items()}
         write_model(fresh, about_tags(predictions, data, []) | first.about, weights)
     histories = [each.history.select(pl.lit(seed).alias("seed"), pl.all()) for seed, each in results.items()]
-    size, earlier = (
-        (array.size for array in first.weights.values()),
-        (each.earlier_seconds for each in results.values()),
-    )
-    return Fitted(predictions, pl.concat(histories), sum(size), sum(earlier))
+    size = sum(array.size for array in first.weights.values())
+    earlier = sum(each.earlier_seconds for each in results.values())
+    return Fitted(predictions, pl.concat(histories), size, earlier)
 
 
 def load(folder: Path) -> Apply:

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from stackstudy.models.batches import MappedPieces, RaggedPieces, to_device
 from stackstudy.systems.data import Data
+from stackstudy.tagspace.kmeans import unit_vectors
 
 
 def vectors_of(data: Data, *streams: str) -> np.ndarray:
@@ -14,6 +15,11 @@ def vectors_of(data: Data, *streams: str) -> np.ndarray:
     ValueError, naming stream and row: a stream is missing, not one vector a question, or has missing values.
     """
     return np.hstack([_vectors(data, name) for name in streams])
+
+
+def side_by_side(title: np.ndarray, body: np.ndarray) -> np.ndarray:
+    """Return vectors (n, d) and (n, d) so scaled that the products of rows are mean cosines: float32 (n, 2d)."""
+    return np.hstack([unit_vectors(each) / np.sqrt(2) for each in (title, body)]).astype(np.float32)
 
 
 def fusion_inputs(data: Data, keys: str, device: str) -> tuple[Tensor, RaggedPieces | MappedPieces]:

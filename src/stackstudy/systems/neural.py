@@ -11,11 +11,12 @@ from scipy.special import expit
 from torch import Tensor, nn
 
 from stackstudy.devices import pick_device
-from stackstudy.evaluation.tables import thresholds
-from stackstudy.evaluation.tags import choose_threshold, micro_f1_at
+from stackstudy.evaluation.tags import best_micro_f1
+from stackstudy.evaluation.thresholds import thresholds
 from stackstudy.models import training
 from stackstudy.models.batches import Input
 from stackstudy.models.dsf import DSFMHSA, DSFCrossAttention
+from stackstudy.models.label_attention import LabelAttention
 from stackstudy.models.losses import AsymmetricLoss, FocalLoss, class_weights
 from stackstudy.models.mixup import Mixup
 from stackstudy.models.mlp import BodyMLP
@@ -32,7 +33,9 @@ from stackstudy.systems.networks import (
     train_networks,
     without_companions,
 )
+from stackstudy.tagspace.space import TagSpace
 
+BEST_F1 = training.Metric("f1_micro", best_micro_f1, "max")
 FUSIONS = {"dsf-mhsa": DSFMHSA, "dsf-crossattn": DSFCrossAttention, "sequence-dsf": SequenceDSF}
 
 
@@ -42,7 +45,7 @@ def neural(data: TagData, parameters: TagsNeural, folder: Path) -> Fitted:
     ValueError: a stream is missing, of another shape or has missing values.
     """
     tensors = _tensors(data, parameters)
-    make = _network(parameters, tensors.inputs[0].shape[1], len(data.space.names))
+    make = _network(parameters, tensors.inputs[0].shape[1], data.space)
     loss = _loss(parameters, tensors.targets[tensors.train])
     options = _options(parameters)
     networks = train_networks(make, loss, data, tensors, BEST_F1, options, parameters.seeds, folder)
@@ -79,12 +82,23 @@ def streams_of(parameters: TagsNeural) -> tuple[str, ...]:
     return fusion_streams(parameters.keys)
 
 
-def _network(parameters: TagsNeural, inputs: int, outputs: int) -> Callable[[], nn.Module]:
+def _network(parameters: TagsNeural, inputs: int, space: TagSpace) -> Callable[[], nn.Module]:
+    outputs = len(space.names)
     if parameters.system == "body-mlp":
         return partial(BodyMLP, inputs, parameters.hidden, outputs, parameters.dropout)
     (width,) = parameters.hidden
+    if parameters.system == "label-attention":
+        return partial(_label_attention, inputs, width, outputs, parameters.dropout, space.centroids)
     fusion = FUSIONS[parameters.system]
     return partial(fusion, inputs, width, outputs, parameters.dropout, label_count=parameters.label_count)
+
+
+def _label_attention(inputs: int, width: int, outputs: int, dropout: float, centroids: np.ndarray) -> nn.Module:
+    """ValueError: the centroids (outputs, d) are of another dimension than the vectors."""
+    if centroids.shape[1] != inputs:
+        found = f"{centroids.shape[1]} dimensions, the question vectors {inputs}"
+        raise ValueError(f"the centroids have {found}: make both with one encoder")
+    return LabelAttention(inputs, width, outputs, dropout, torch.from_numpy(centroids.copy()))
 
 
 def _loss(parameters: TagsNeural, targets: Tensor) -> nn.Module:
@@ -133,12 +147,3 @@ def _inputs(data: TagData, parameters: TagsNeural, device: str) -> tuple[Input, 
 def _probabilities(outputs: Mapping[int, np.ndarray]) -> dict[int, np.ndarray]:
     """Return probabilities (m, k) by seed from the logits."""
     return {seed: expit(logits) for seed, logits in outputs.items()}
-
-
-def _best_f1(logits: np.ndarray, targets: np.ndarray) -> float:
-    """Return micro F1 at the threshold that is best for it."""
-    labels = targets > 0
-    return float(micro_f1_at(logits, labels, np.array([choose_threshold(logits, labels)], dtype=np.float32))[0])
-
-
-BEST_F1 = training.Metric("f1_micro", _best_f1, "max")

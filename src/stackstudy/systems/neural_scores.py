@@ -47,7 +47,7 @@ def neural_scores(data: Data, parameters: ScoresNeural, folder: Path) -> Fitted:
     target = _target(data, parameters)
     tensors = _tensors(data, target, parameters)
     make = _network(parameters, tensors.inputs[0].shape[1])
-    metric = _votes(target, data.scores()[data.rows("validation")])
+    metric = Metric("rmse", target.rmse, mode=None)  # in votes whatever the target is; it decides nothing
     loss, options = _loss(parameters), options_of(parameters)
     networks = train_networks(make, loss, data, tensors, metric, options, parameters.seeds, folder)
     streams = without_companions(streams_of(parameters))
@@ -95,15 +95,6 @@ def _loss(parameters: ScoresNeural) -> nn.Module:
     A median stays one on any rising scale, so it is learned on the signed log, which spares the network the tail.
     """
     return nn.L1Loss() if parameters.target == "median" else nn.MSELoss()
-
-
-def _votes(target: ScoreTarget, actual: np.ndarray) -> Metric:
-    """Return the RMSE on the `actual` validation scores (v,), in votes whatever the target is; it decides nothing."""
-
-    def rmse(outputs: np.ndarray, _targets: np.ndarray) -> float:
-        return float(np.sqrt(np.mean((target.scores(outputs[:, 0]) - actual) ** 2)))
-
-    return Metric("rmse", rmse, mode=None)
 
 
 def _tensors(data: Data, target: ScoreTarget, parameters: ScoresNeural) -> training.Data:

@@ -9,14 +9,18 @@ from typing import Any, Literal
 import numpy as np
 import yaml
 
+from stackstudy.evaluation.tags import Threshold
 from stackstudy.models.saving import CLASSES
 from stackstudy.systems import (
     baselines,
     beyond_scores,
+    combined,
     finetuned,
+    kernels,
     linear_scores,
     neural,
     neural_scores,
+    second_stage,
     seq2seq,
     tree_scores,
     xgboost,
@@ -29,6 +33,9 @@ TAGS: dict[str, Callable[[Path], Apply]] = {
     "TreeTagger": xgboost.load,
     **dict.fromkeys(CLASSES, neural.load),
     "Seq2seq": seq2seq.load,
+    **dict.fromkeys(kernels.KERNELS, kernels.load),
+    "SecondStage": second_stage.load,
+    "Mixture": combined.load,
     "EncoderClassifier": finetuned.load,
 }
 SCORES: dict[str, Callable[[Path], Apply]] = {
@@ -48,13 +55,13 @@ class Saved:
     streams: tuple[str, ...]  # of the embedding store, that it reads
     encoder: str  # model id that made them
     labels: tuple[str, ...]  # names of what tag systems predict
-    thresholds: tuple[float, ...]  # of tag systems, by seed
+    thresholds: tuple[Any, ...]  # of tag systems, by seed: one for all labels, or a list with one for each
     apply: Apply
 
     @property
-    def threshold(self) -> float:
+    def threshold(self) -> Threshold:
         """Return the mean of the thresholds; a label is predicted where its probability reaches it."""
-        return float(np.mean(self.thresholds))
+        return np.mean(self.thresholds, axis=0)
 
     def values(self, data: Data) -> np.ndarray:
         """Return probabilities (n, k) or scores (n,) of all questions, float32: the mean of those of the seeds."""

@@ -13,10 +13,11 @@ import polars as pl
 import pyarrow as pa
 from scipy import sparse
 
+from stackstudy.evaluation.tags import expected_f1
 from stackstudy.questions.planted.content import Content, draw_content, plan_bodies, plan_titles
 from stackstudy.questions.planted.grammar import THEMES, Ragged, Sentences, grammar, offsets
 from stackstudy.questions.planted.scores import conditional_moments, draw_scores, explained, signed_log
-from stackstudy.questions.planted.tags import best_f1, draw_tags, posterior
+from stackstudy.questions.planted.tags import draw_tags, posterior
 from stackstudy.questions.planted.vocabulary import vocabulary
 
 BLOCK = 5_000
@@ -96,11 +97,11 @@ def ceiling_of(truth: Truth) -> Ceiling:
     """Return the ceiling of any rows of a corpus, given their truth."""
     columns = truth.posterior.tocsc()
     cells = np.split(columns.data, columns.indptr[1:-1])
-    per_tag = {tag: best_f1(cell) for tag, cell in zip(truth.tags, cells, strict=True) if cell.any()}
+    per_tag = {tag: expected_f1(cell) for tag, cell in zip(truth.tags, cells, strict=True) if cell.any()}
     frequency = [cell.sum() for cell in cells if cell.any()]
     best = np.array(list(per_tag.values()))
     return Ceiling(
-        f1_micro=best_f1(columns.data),
+        f1_micro=expected_f1(columns.data),
         f1_macro=float(best.mean()),
         f1_weighted=float(np.average(best, weights=frequency)),
         f1_per_tag=per_tag,

@@ -56,13 +56,3 @@ def posterior(content: Content, words: Vocabulary) -> sparse.csr_array:
     known[at, content.cue[at] + words.first_vague] = _vague(content, words)[at]
     known[rows, content.topic] = TOPIC + (1 - TOPIC) * nothing
     return sparse.csr_array(known)
-
-
-def best_f1(probabilities: np.ndarray) -> float:
-    """Return the F1 of the best threshold on `probabilities` (n,), from expected counts.
-
-    Taking the m surest cells gives 2 * sum of their probabilities / (m + sum of all); a threshold is the optimal rule
-    (Lipton, Elkan and Naryanaswamy 2014, Optimal thresholding of classifiers to maximize F1 measure).
-    """
-    surest = np.sort(probabilities)[::-1]
-    return float((2 * np.cumsum(surest) / (np.arange(1, len(surest) + 1) + surest.sum())).max())
