@@ -8,6 +8,8 @@ labels; such a block carries no label of its own.
 ]]
 
 local SMALL = [[#[
+#set text(size: 8pt)
+#set par(leading: 0.5em, spacing: 0.8em, justify: false)
 #show table: set text(size: 8pt)
 #show raw.where(block: false): set text(size: 1.05em)
 #show figure: set block(breakable: true)

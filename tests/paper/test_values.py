@@ -52,25 +52,20 @@ def test_values_are_remembered_by_chapter_and_listed_with_their_runs(project, ch
     chapters("")
     paper = Chapters("toy")
     first = project.chapter("01-x.md", "# X {#sec:x}\n{{ interval(tags.mlp, 'f1') }} {{ data.rows }} {{ data.rows }}")
-    last = project.chapter("02-y.md", "# Y\n{{ verdict('mlp', 'tf-idf', 'f1') }}\n\n{{ numbers_tables() }}")
+    last = project.chapter("02-y.md", "# Y\n{{ verdict('mlp', 'tf-idf', 'f1') }}\n\n{{ numbers_by_run() }}")
     paper.render(first)
     assert paper.used == {
         "[@sec:x]": dict.fromkeys(["tags.mlp.f1_low", "tags.mlp.f1", "tags.mlp.f1_high", "data.rows"])
     }
     listed = paper.render(last).partition("\n\n")[2].splitlines()
     assert listed == [
-        "| [@sec:x] | Value |",
-        "| :--- | :--- |",
-        "| from [01\\-a](#run-01-a) |  |",
-        "| `tags.mlp.f1` | .712 [.700, .725] |",
-        "| `data.rows` | 12,000 |",
+        "[@sec:x]",
         "",
-        "<!-- -->",
+        "- [01\\-a](#run-01-a): `tags.mlp.f1` .712 [.700, .725]; `data.rows` 12,000",
         "",
-        "| Y | Value |",
-        "| :--- | :--- |",
-        "| from [02\\-b](#run-02-b) |  |",
-        "| `tests.pairs.tf_idf_vs_mlp.f1` | −.100 [−.120, −.080], p = .002 |",
+        "Y",
+        "",
+        "- [02\\-b](#run-02-b): `tests.pairs.tf_idf_vs_mlp.f1` −.100 [−.120, −.080], p = .002",
     ]
     with pytest.raises(ValueError, match=r"data\.corpus is used after the list of all values"):
         paper.render(project.chapter("03-z.md", "{{ data.corpus }}"))

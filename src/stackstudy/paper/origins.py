@@ -41,15 +41,12 @@ class Origins(NamedTuple):
         marks = (":---", ":---", ":---", ":---", "---:", ":---")
         return text.pipes([heads, marks, *map(self._run_cells, self.runs)])
 
-    def numbers_tables(self, used: Mapping[str, Iterable[str]]) -> str:
-        """Return a pipe table per chapter with the numbers that it uses, by run, in the order of the text.
+    def numbers_by_run(self, used: Mapping[str, Iterable[str]]) -> str:
+        """Return a list per chapter of the numbers that it uses: an item for each run, in the order of the text.
 
         `used` has the dotted paths by chapter, as Markdown that names it.
         """
-        tables = (
-            text.pipes([(where, "Value"), (":---", ":---"), *self._cells(found)]) for where, found in used.items()
-        )
-        return "\n\n<!-- -->\n\n".join(tables)
+        return "\n\n".join("\n".join([f"{where}\n", *self._items(found)]) for where, found in used.items())
 
     def _run_cells(self, run: dict[str, str]) -> list[str]:
         name = run["experiment"]
@@ -63,16 +60,15 @@ class Origins(NamedTuple):
             f"[{run['parameters'][:7]}]({parameters})",
         ]
 
-    def _cells(self, found: Iterable[str]) -> list[list[str]]:
-        by_run: dict[str, list[str]] = {}
+    def _items(self, found: Iterable[str]) -> list[str]:
+        by_run: dict[str, dict[str, float | str]] = {}
         for path in found:
-            by_run.setdefault(self.numbers[path]["experiment"], []).append(path)
-        rows = []
-        for experiment, own in by_run.items():
-            rows.append([f"from [{text.escape(experiment)}](#run-{experiment})", ""])
-            values = {path: self.numbers[path]["value"] for path in own}
-            rows += [[f"`{name}`", shown] for name, shown in together(values).items()]
-        return rows
+            by_run.setdefault(self.numbers[path]["experiment"], {})[path] = self.numbers[path]["value"]
+        return [
+            f"- [{text.escape(experiment)}](#run-{experiment}): "
+            + "; ".join(f"`{name}` {shown}" for name, shown in together(values).items())
+            for experiment, values in by_run.items()
+        ]
 
 
 def together(values: Mapping[str, float | str]) -> dict[str, str]:

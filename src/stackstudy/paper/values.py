@@ -103,7 +103,7 @@ class Chapters:
             figure=self._figure, table=self._table, interval=interval, verdict=self._verdict, profile=self.profile
         )
         environment.globals.update(
-            machines=self._origins.machines, runs_table=self._origins.runs_table, numbers_tables=self._numbers_tables
+            machines=self._origins.machines, runs_table=self._origins.runs_table, numbers_by_run=self._numbers_by_run
         )
         return environment
 
@@ -131,10 +131,10 @@ class Chapters:
             return f"run {experiment} was done again and not collected"
         return None
 
-    def _numbers_tables(self) -> str:
-        """Return the values used so far, as a table per chapter that names their runs."""
+    def _numbers_by_run(self) -> str:
+        """Return the values used so far, as a list per chapter that names their runs."""
         self._listed = True
-        return self._origins.numbers_tables(self.used)
+        return self._origins.numbers_by_run(self.used)
 
     def _figure(self, name: str) -> str:
         """Return the path of a figure from the project, and in quotes the experiment that made it, for its caption.
