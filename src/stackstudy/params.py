@@ -213,6 +213,22 @@ class TagsCombined(TagSystem):
     colsample_bytree: Fraction
 
 
+class TagsRaw(TagsBaselines, TagsKernels):
+    """17: systems of notebooks 11 and 15 that predict the raw tags, and what is lost by way of the centroids."""
+
+    products = (
+        "history.csv",
+        "predictions/*.npz",
+        "tables/raw-tags-summary.csv",
+        "tables/raw-tags-coverage.csv",
+        "figures/raw-tags-at-k.png",
+    )
+
+    minimum_count: Count  # training questions that a tag must be on to be predicted
+    resamples: Count  # bootstrap draws of the test questions
+    seed: int  # of the bootstrap
+
+
 class TagsFinetuned(TagSystem):
     """18: the encoder itself, trained on title and body."""
 
@@ -364,6 +380,7 @@ NOTEBOOKS: dict[str, type[Parameters]] = {
     "14-tags-seq2seq": TagsSeq2seq,
     "15-tags-kernels": TagsKernels,
     "16-tags-combined": TagsCombined,
+    "17-tags-raw": TagsRaw,
     "18-tags-finetuned": TagsFinetuned,
     "19-tags-comparison": TagsComparison,
     "21-scores-traditional": ScoresTraditional,
