@@ -13,7 +13,7 @@ from stackstudy.figures.drawing import draw_lines, end_labels, label_axes, mark_
 from stackstudy.figures.style import FULL, HALF, canvas, lines, styled
 
 PANELS = {"precision": "precision", "recall": "recall (of all tags given)", "f1": "F1"}
-SHARES = {"uses": "tags given", "complete": "questions: all tags", "without": "questions: no tag"}
+SHARES = {"uses": "tags covered", "complete": "questions covered fully", "without": "questions not covered"}
 
 
 @styled
