@@ -337,6 +337,23 @@ class ScoresBeyond(Boosting):
     )
 
 
+class ScoresStacked(Boosting):
+    """24: trees on what linear models say of a question, and weighted means of the systems of other notebooks."""
+
+    needs = ("01-questions", "02-embeddings", "2[1-3]-*")
+    products = (
+        "history.csv",
+        "predictions/two-stage*.npz",
+        "predictions/stacked*.npz",
+        "tables/*-stack-weights.csv",
+        "figures/*-stack-weights.png",
+    )
+
+    max_features: Count  # words
+    components: Count  # of the words
+    tags: Count  # the most frequent ones
+
+
 class Comparison(Parameters):
     """Bootstrap over test questions, shared by the two comparisons."""
 
@@ -354,7 +371,7 @@ class TagsComparison(Comparison):
 class ScoresComparison(Comparison):
     """29: all score systems of the profile that were trained on the same strata, on the same test rows."""
 
-    needs = ("01-questions", "2[1-3]-*")
+    needs = ("01-questions", "2[1-4]-*")
     products = ("tables/*-summary.csv", "figures/*-systems.png")
 
     strata: Strata  # of the systems that are compared
@@ -386,6 +403,7 @@ NOTEBOOKS: dict[str, type[Parameters]] = {
     "21-scores-traditional": ScoresTraditional,
     "22-scores-neural": ScoresNeural,
     "23-scores-beyond": ScoresBeyond,
+    "24-scores-stacked": ScoresStacked,
     "29-scores-comparison": ScoresComparison,
     "31-audit": Audit,
 }
