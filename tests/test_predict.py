@@ -149,6 +149,19 @@ def test_metrics_are_those_of_the_evaluator(runs, questions, tmp_path):
         )
 
 
+def test_a_run_with_labels_of_its_own_is_judged_by_these_and_reads_titles_for_bodies(copy, questions, tmp_path):
+    run = copy / "11-tags-baselines"
+    shutil.move(copy / "03-tag-centroids" / "tagspace", run / "tagspace")
+    new = questions.filter(pl.col("split") == "test")[:2]
+    bodies = {"empty": pl.lit(""), "title": pl.col("title")}
+    found = {}
+    for name, body in bodies.items():
+        source = written(new.with_columns(body=body), tmp_path)
+        assert predict(run, source, tmp_path / f"{name}.parquet").metrics is not None
+        found[name] = pl.read_parquet(tmp_path / f"{name}.parquet")
+    assert found["empty"]["labels"].to_list() == found["title"]["labels"].to_list()
+
+
 @pytest.mark.parametrize(("run", "systems"), [("21-scores-traditional", 2), ("22-scores-neural", 1)])
 def test_scores_of_the_test_questions_are_those_of_the_run(runs, questions, tmp_path, run, systems):
     test, out = rows_of(questions, "test"), tmp_path / "predictions.parquet"

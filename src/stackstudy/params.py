@@ -213,6 +213,22 @@ class TagsCombined(TagSystem):
     colsample_bytree: Fraction
 
 
+class TagsRaw(TagsBaselines, TagsKernels):
+    """17: systems of notebooks 11 and 15 that predict the raw tags, and what is lost by way of the centroids."""
+
+    products = (
+        "history.csv",
+        "predictions/*.npz",
+        "tables/raw-tags-summary.csv",
+        "tables/raw-tags-coverage.csv",
+        "figures/raw-tags-at-k.png",
+    )
+
+    minimum_count: Count  # training questions that a tag must be on to be predicted
+    resamples: Count  # bootstrap draws of the test questions
+    seed: int  # of the bootstrap
+
+
 class TagsFinetuned(TagSystem):
     """18: the encoder itself, trained on title and body."""
 
@@ -321,6 +337,23 @@ class ScoresBeyond(Boosting):
     )
 
 
+class ScoresStacked(Boosting):
+    """24: trees on what linear models say of a question, and weighted means of the systems of other notebooks."""
+
+    needs = ("01-questions", "02-embeddings", "2[1-3]-*")
+    products = (
+        "history.csv",
+        "predictions/two-stage*.npz",
+        "predictions/stacked*.npz",
+        "tables/*-stack-weights.csv",
+        "figures/*-stack-weights.png",
+    )
+
+    max_features: Count  # words
+    components: Count  # of the words
+    tags: Count  # the most frequent ones
+
+
 class Comparison(Parameters):
     """Bootstrap over test questions, shared by the two comparisons."""
 
@@ -331,14 +364,14 @@ class Comparison(Parameters):
 class TagsComparison(Comparison):
     """19: all tag systems of the profile on the same test rows."""
 
-    needs = ("01-questions", "02-embeddings", "03-tag-centroids", "1[1-8]-*")
+    needs = ("01-questions", "02-embeddings", "03-tag-centroids", "1[1-68]-*")  # 17 predicts other labels
     products = ("tables/tags-summary.csv", "figures/tags-per-label.png")
 
 
 class ScoresComparison(Comparison):
     """29: all score systems of the profile that were trained on the same strata, on the same test rows."""
 
-    needs = ("01-questions", "2[1-3]-*")
+    needs = ("01-questions", "2[1-4]-*")
     products = ("tables/*-summary.csv", "figures/*-systems.png")
 
     strata: Strata  # of the systems that are compared
@@ -364,11 +397,13 @@ NOTEBOOKS: dict[str, type[Parameters]] = {
     "14-tags-seq2seq": TagsSeq2seq,
     "15-tags-kernels": TagsKernels,
     "16-tags-combined": TagsCombined,
+    "17-tags-raw": TagsRaw,
     "18-tags-finetuned": TagsFinetuned,
     "19-tags-comparison": TagsComparison,
     "21-scores-traditional": ScoresTraditional,
     "22-scores-neural": ScoresNeural,
     "23-scores-beyond": ScoresBeyond,
+    "24-scores-stacked": ScoresStacked,
     "29-scores-comparison": ScoresComparison,
     "31-audit": Audit,
 }

@@ -25,6 +25,7 @@ from stackstudy.questions.ingest import IngestReport, ingest
 from stackstudy.questions.schema import row_hash
 from stackstudy.runs.upstream import upstream
 from stackstudy.systems.data import Data
+from stackstudy.systems.raw_tags import titles_for_bodies
 from stackstudy.systems.saved import Saved, saved_systems
 from stackstudy.tagspace.space import TagSpace
 
@@ -33,6 +34,7 @@ METRICS = {
     "tags": ("f1_micro", "f1_weighted", "precision_at_1", "lrap", "ece"),  # a few questions do not show all labels
     "scores": ("rmse", "mae", "r2", "r2_log", "spearman", *WITHIN),
 }
+OWN_SPACE = "tagspace"  # folder of the labels in a run that has labels of its own: raw tags
 EMBEDDED = ("max_length", "sequence_tokens", "chunk_length", "max_chunks", "tokens_per_batch")  # parameters of it
 
 
@@ -64,6 +66,8 @@ def predict(run: Path, source: str | Path, out: Path, *, site: str | None = None
         report = ingest([source], table, site=site, optional=optional)
         questions = pl.read_parquet(table)
         data = Data(questions, _embedded(run, systems, questions, Path(scratch) / "embeddings"))
+        if (run / OWN_SPACE).exists():
+            data = titles_for_bodies(data)
         values = {system.name: system.values(data) for system in systems}
         if kind == "tags":
             metrics, notes = _tag_metrics(run, systems, values, questions)
@@ -150,7 +154,8 @@ def _tag_metrics(
     tagged = np.flatnonzero(questions["tags"].list.len().to_numpy())
     if not tagged.size:
         return None, ("no question has tags, so nothing can be said on the quality",)
-    space = TagSpace.load(upstream(run, "03-tag-centroids") / "tagspace")
+    own = (run / OWN_SPACE).exists()
+    space = TagSpace.load((run if own else upstream(run, "03-tag-centroids")) / OWN_SPACE)
     if wrong := [system.name for system in systems if system.labels != tuple(space.names)]:
         raise ValueError(f"{wrong[0]} predicts other labels than those in the tag space of {run}: run it again")
     given = questions["tags"].gather(tagged)

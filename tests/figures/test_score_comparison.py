@@ -95,3 +95,15 @@ def test_the_order_of_rows_changes_no_byte(png_bytes):
     views = {"text": "x", "both": "y"}
     shuffled = frame.sample(fraction=1, shuffle=True, seed=0)
     assert png_bytes(score_comparison.strata(frame, views)) == png_bytes(score_comparison.strata(shuffled, views))
+
+
+def test_members_without_a_weight_are_left_out():
+    weights = {
+        "stack": ["a", "a", "b"],
+        "system": ["xgboost-log", "log-sgd", "controls-log"],
+        "weight": [0.9, 0.0, 1.0],
+    }
+    first, second = score_comparison.stack_weights(pl.DataFrame(weights)).axes
+    assert [tick.get_text() for tick in first.get_yticklabels()] == ["xgboost-log"]
+    assert [bar.get_width() for bar in second.patches] == [1.0]
+    assert (first.get_title("left"), second.get_title("left")) == ("a", "b")

@@ -15,7 +15,7 @@ from stackstudy.evaluation.studies import OUTCOMES, Pair, listed, outcomes
 from stackstudy.evaluation.tables import PAIR, pair_numbers
 from stackstudy.evaluation.tables import numbers as table_numbers
 
-FAMILIES = {"traditional": "21-*", "network": "22-*", "beyond": "23-*"}  # by the experiment's name
+FAMILIES = {"traditional": "21-*", "network": "22-*", "beyond": "23-*", "stacked": "24-*"}  # by the experiment's name
 UNSTOPPED = "-no-stopping"  # ends the name of a network that trains all its epochs and keeps the last
 TARGETS = ("-log", "-median")  # end the name of a network that learns another target than the raw score
 COURSE = ("seed", "epoch", "train_loss", "validation_loss", "validation_rmse")
@@ -39,6 +39,13 @@ PLAIN_PAIRS = (
     ("two-part", "xgboost"),
     ("quantile", "xgboost-log"),
     ("ordinal", "xgboost-log"),
+    ("two-stage-log", "xgboost-log"),
+    ("stacked-log", "two-stage-log"),
+    ("stacked-log", "xgboost-log"),
+    ("stacked-log", "dsf-mhsa"),
+    ("stacked-log", "dsf-mhsa-log"),
+    ("stacked-controls-log", "xgboost-controls-log"),
+    ("stacked-controls-log", "controls-log"),
 )
 
 

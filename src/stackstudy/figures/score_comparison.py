@@ -72,6 +72,25 @@ def text_adds(study: pl.DataFrame) -> Figure:
 
 
 @styled
+def stack_weights(weights: pl.DataFrame) -> Figure:
+    """The weights of the members of each stack, a panel a stack; those without a weight are left out.
+
+    Columns stack, system, weight.
+    """
+    rows = table(weights, ("stack", "system", "weight"), "stack weights").filter(pl.col("weight") > 0)
+    parts = rows.partition_by("stack", maintain_order=True)
+    figure, axes = canvas(FULL, 0.7 + 0.22 * max(map(len, parts)), 1, len(parts), sharex=True, squeeze=False)
+    for ax, part in zip(axes[0], parts, strict=True):
+        members = part.sort("weight", descending=True)
+        colors = [COLORS[role(name)] for name in members["system"]]
+        ax.barh(np.arange(len(members)), members["weight"], height=0.6, color=colors)
+        name_rows(ax, members["system"].to_list())
+        ax.set_title(part["stack"][0], loc="left")
+        label_axes(ax, "weight", "")
+    return figure
+
+
+@styled
 def strata(by_stratum: pl.DataFrame, systems: Mapping[str, str]) -> Figure:
     """A few systems (label -> name) inside each stratum by each of `METRICS`, with 95 % intervals.
 

@@ -22,7 +22,9 @@ from stackstudy.systems import (
     neural_scores,
     second_stage,
     seq2seq,
+    stacked_scores,
     tree_scores,
+    two_stage_scores,
     xgboost,
 )
 from stackstudy.systems.data import Apply, Data
@@ -43,6 +45,8 @@ SCORES: dict[str, Callable[[Path], Apply]] = {
     **dict.fromkeys(CLASSES, neural_scores.load),
     "Regression": tree_scores.load,
     **dict.fromkeys(("Quantile", "TwoPart", "Ordinal"), beyond_scores.load),
+    "TwoStage": two_stage_scores.load,
+    "Stacked": stacked_scores.load,
 }
 
 
@@ -84,7 +88,7 @@ def saved_systems(run: Path) -> list[Saved]:
         return [load_system(run / "model", parameters["name"])]
     folders = sorted(path.parent for path in run.glob("model/*/model.json"))
     if not folders:
-        raise FileNotFoundError(f"{run} has no saved system in model/: notebooks 11 to 18 and 21 to 23 save some")
+        raise FileNotFoundError(f"{run} has no saved system in model/: notebooks 11 to 18 and 21 to 24 save some")
     return [load_system(folder, folder.name) for folder in folders]
 
 
