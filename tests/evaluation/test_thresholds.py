@@ -2,10 +2,11 @@ import numpy as np
 import polars as pl
 import pytest
 from scipy.sparse import csr_array
+from scipy.special import logit
 
 from stackstudy.evaluation.predictions import Predictions
 from stackstudy.evaluation.tags import choose_threshold
-from stackstudy.evaluation.thresholds import expected_f1_thresholds, rows_to_choose_on, thresholds
+from stackstudy.evaluation.thresholds import expected_f1_thresholds, rows_to_choose_on, shrunk_thresholds, thresholds
 from stackstudy.questions.schema import row_hash
 
 FREQUENT, RARE = 0.4, 0.02
@@ -52,10 +53,10 @@ def test_as_published_they_are_chosen_on_test_rows(calibrated, questions):
     np.testing.assert_array_equal(rows_to_choose_on(calibrated[0], questions), np.arange(10, 3010))
 
 
-def test_a_label_has_half_of_its_best_f1_as_threshold(calibrated, questions):
+def test_a_label_has_half_of_its_best_f1_as_threshold(calibrated):
     predictions, labels = calibrated
     rows = np.arange(10, 3010)
-    first, second = thresholds(with_parameters(predictions, threshold_rule="per-label"), questions, csr_array(labels))
+    first, second = (expected_f1_thresholds(values, labels[rows]) for values in predictions.at(rows))
     cuts = np.linspace(0.01, 0.99, 99)[:, None, None]
     best = np.array([f1(predictions.at(rows)[0], labels[rows], cut) for cut in cuts]).max(axis=0)
     np.testing.assert_allclose(first, best / 2, atol=0.05)
@@ -63,15 +64,27 @@ def test_a_label_has_half_of_its_best_f1_as_threshold(calibrated, questions):
     np.testing.assert_allclose(second, first**2, atol=0.05)  # the calibration undoes the square
 
 
-def test_the_few_answers_of_one_label_do_not_move_its_threshold(calibrated, questions):
+def test_the_few_answers_of_one_label_do_not_move_its_threshold(calibrated):
     predictions, labels = calibrated
-    given = with_parameters(predictions, threshold_rule="per-label")
-    (before, _) = thresholds(given, questions, csr_array(labels))
-    changed = labels.copy()
-    rare = np.flatnonzero(labels[:3010, 1])
-    changed[rare[:3], 1], changed[np.flatnonzero(~labels[10:3010, 1])[:3] + 10, 1] = False, True
-    (after, _) = thresholds(given, questions, csr_array(changed))
+    values, changed = predictions.values[0], labels[10:].copy()
+    there, missing = (np.flatnonzero(changed[:, 1] == true)[:3] for true in (True, False))
+    changed[there, 1], changed[missing, 1] = False, True
+    before, after = (expected_f1_thresholds(values, truth) for truth in (labels[10:], changed))
     np.testing.assert_allclose(before, after, atol=0.02)
+
+
+def test_the_rule_per_label_stands_half_way_between_both(calibrated, questions):
+    predictions, labels = calibrated
+    rows = np.arange(10, 3010)
+    for values, found in zip(
+        predictions.at(rows),
+        thresholds(with_parameters(predictions, threshold_rule="per-label"), questions, csr_array(labels)),
+        strict=True,
+    ):
+        own, common = expected_f1_thresholds(values, labels[rows]), choose_threshold(values, labels[rows])
+        np.testing.assert_array_equal(found, shrunk_thresholds(values, labels[rows]))
+        assert ((found > np.minimum(own, common)) & (found < np.maximum(own, common))).all()
+        np.testing.assert_allclose(logit(found), (logit(own) + logit(common)) / 2)
 
 
 def test_a_label_that_is_never_likely_still_has_a_threshold():
