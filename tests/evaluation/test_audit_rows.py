@@ -56,9 +56,11 @@ def test_a_search_among_decisions_stays_where_it_began(task):
 def test_each_label_has_its_own_threshold_where_labels_have_their_own_scale(task):
     scaled = predicted(task, noise=0.05)
     scaled = replace(scaled, values=scaled.values * np.linspace(0.1, 1, len(TAGS)))
-    assert judged(audit_rows.one_threshold(task, scaled, task.sums(scaled)))["one_threshold"]["verdict"] == LOWERS
+    assert judged(*audit_rows.one_threshold(task, scaled, task.sums(scaled)))["one_threshold"]["verdict"] == LOWERS
     plain = predicted(task, noise=0.05)
-    assert judged(audit_rows.one_threshold(task, plain, task.sums(plain)))["one_threshold"]["verdict"] != LOWERS
+    rows = judged(*audit_rows.one_threshold(task, plain, task.sums(plain)))
+    assert LOWERS not in (rows["one_threshold"]["verdict"], rows["one_threshold_shrunk"]["verdict"])
+    assert rows["one_threshold_shrunk"]["corrected"] > rows["one_threshold"]["corrected"]
 
 
 def test_one_label_a_question_misses_the_others(task):

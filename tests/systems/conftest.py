@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -34,6 +36,15 @@ def data() -> TagData:
     )
     space = TagSpace(list(LABELS), np.eye(len(LABELS), DIMENSION, dtype=np.float32), pl.DataFrame(), csr_array(labels))
     return TagData(questions, {"body": body}, "toy", space=space)
+
+
+@pytest.fixture
+def compared(data: TagData) -> TagData:
+    """The same questions with title vectors, and a tag for each label, which the texts name."""
+    title = data.streams["body"] + np.random.default_rng(1).normal(size=data.streams["body"].shape)
+    tags = pl.DataFrame({"tag": LABELS, "count": 9, "centroid": range(len(LABELS))})
+    streams = {"title": title.astype(np.float16), **data.streams}
+    return replace(data, streams=streams, space=replace(data.space, tags=tags))
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from scipy.sparse import csr_array
 from stackstudy.evaluation.tables import tag_systems
 from stackstudy.evaluation.tags import choose_threshold, micro_f1_at
 from stackstudy.evaluation.thresholds import thresholds
-from stackstudy.models.files import read_model
+from stackstudy.models.files import read_model, write_model
 from stackstudy.params import TagsBaselines
 from stackstudy.systems.baselines import BASELINES
 from stackstudy.systems.choices import chosen
@@ -144,3 +144,12 @@ def test_what_does_not_fit_is_named(questions, tmp_path):
                 TagData(questions.questions, {"body": questions.streams["body"]}, space=questions.space),
                 tmp_path,
             )
+
+
+def test_neighbours_that_an_earlier_version_saved_are_refused(questions, tmp_path):
+    fit("k-nearest", questions, tmp_path)
+    folder = tmp_path / "model" / "k-nearest"
+    about, arrays = read_model(folder)
+    write_model(folder, about, {"labels": arrays["labels"], "vectors": arrays["title"]})
+    with pytest.raises(ValueError, match="k-nearest holds other vectors than those of title and body: run the exp"):
+        load_system(folder, "k-nearest")

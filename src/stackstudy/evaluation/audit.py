@@ -48,6 +48,9 @@ DEFECTS = {
     "epoch_and_threshold": Defect(4, "both chosen on test", "both of the reported rows", "both of validation rows"),
     "binarised_search": Defect(5, "search on 0 and 1", "threshold sought among decisions", "among probabilities"),
     "one_threshold": Defect(5, "one threshold for all labels", "one threshold for all labels", "one for each label"),
+    "one_threshold_shrunk": Defect(
+        5, "one threshold, not shrunk ones", "one threshold for all labels", "one for each, half-way to the one for all"
+    ),
     "ten_questions": Defect(6, "ten questions decide", "all test questions", "all but the ten highest scores"),
     "no_stopping": Defect(6, "no early stopping", "the last epoch", "the best epoch of validation rows"),
     "input_mixup": Defect(7, "inputs mixed, not states", "inputs are mixed", "hidden states are mixed"),

@@ -15,6 +15,7 @@ from stackstudy.evaluation.audit import Row, values_of
 from stackstudy.evaluation.bootstrap import RowSums
 from stackstudy.evaluation.predictions import Predictions, check_comparable, rows_of
 from stackstudy.evaluation.single_label import single_label
+from stackstudy.evaluation.thresholds import shrunk_thresholds
 from stackstudy.tagspace.space import TagSpace
 
 F1, CHOSEN_BY, R2 = "f1_weighted", "f1_micro", "r2"
@@ -95,7 +96,7 @@ def tag_rows(task: TagTask, found: Iterable[Predictions], seed: int) -> list[Row
         Row("threshold", NETWORK, CHOSEN_BY, on_test[NETWORK], sums[NETWORK]),
         Row("epoch_and_threshold", CHOSEN, CHOSEN_BY, on_test[CHOSEN], sums[NETWORK]),
         binarised_search(task, network, sums[NETWORK]),
-        one_threshold(task, network, sums[NETWORK]),
+        *one_threshold(task, network, sums[NETWORK]),
         own_task(task, systems["xgboost-published"], sums["xgboost-published"]),
         one_label(task, systems[TREES], sums[TREES]),
         *file_head(systems[WRITER], seed, sums[WRITER]),
@@ -126,12 +127,18 @@ def binarised_search(task: TagTask, predictions: Predictions, sums: list[RowSums
     return Row("binarised_search", predictions.system, CHOSEN_BY, stays, sums)
 
 
-def one_threshold(task: TagTask, predictions: Predictions, sums: list[RowSums]) -> Row:
-    """Decide by one threshold for all labels, or by one for each, which validation rows choose too."""
+def one_threshold(task: TagTask, predictions: Predictions, sums: list[RowSums]) -> list[Row]:
+    """Decide by one threshold for all labels, or by one for each, which validation rows choose too.
+
+    Those of labels are the best of each, or `shrunk_thresholds`.
+    """
     truth, validation = task.truth("test"), task.truth("validation")
-    seeds = zip(task.values(predictions, "validation"), task.values(predictions, "test"), strict=True)
-    each = [_decided(test >= choose_thresholds(choice, validation), truth) for choice, test in seeds]
-    return Row("one_threshold", predictions.system, F1, sums, each)
+    seeds = list(zip(task.values(predictions, "validation"), task.values(predictions, "test"), strict=True))
+    rules = {"one_threshold": choose_thresholds, "one_threshold_shrunk": shrunk_thresholds}
+    return [
+        Row(defect, predictions.system, F1, sums, [_decided(test >= rule(v, validation), truth) for v, test in seeds])
+        for defect, rule in rules.items()
+    ]
 
 
 def file_head(predictions: Predictions, seed: int, sums: list[RowSums]) -> list[Row]:

@@ -15,6 +15,8 @@ FAMILIES = {  # by the experiment's name
     "trees": "12-*",
     "network": "13-*",
     "seq2seq": "14-*",
+    "kernels": "15-*",
+    "combined": "16-*",
     "finetuned": "18-*",
 }
 COURSE = ("seed", "epoch", "train_loss", "validation_loss", "validation_f1_micro")

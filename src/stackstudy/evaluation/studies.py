@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from stackstudy.evaluation.tables import PUBLISHED, pair_numbers
+from stackstudy.evaluation.tables import PER_LABEL, PUBLISHED, pair_numbers
 
 Pair = tuple[str, str]
 LOSSES = ("train_loss", "validation_loss")
@@ -31,7 +31,8 @@ def planned_pairs(catalogue: pl.DataFrame, leaders: Mapping[str, str]) -> list[P
 
     Few enough that Holm's correction leaves the test its power: each corrected system against its published self; the
     best one, and the best baseline, against the other corrected ones; variants of an architecture against the plain
-    one; the plain ones against each other; a trained encoder against a linear layer on the encoder as it was.
+    one; the plain ones against each other; a trained encoder against a linear layer on the encoder as it was; kernels
+    and combinations against the best network, and those with a threshold for each label against the same with one.
     """
     fair = catalogue.filter(protocol="corrected")
     networks = fair.filter(family="network")
@@ -42,6 +43,9 @@ def planned_pairs(catalogue: pl.DataFrame, leaders: Mapping[str, str]) -> list[P
     pairs += networks.select("system", "architecture").rows()
     pairs += combinations(plain, 2)
     pairs += [(name, "linear-probe") for name in fair.filter(family="finetuned")["system"]]
+    beyond = fair.filter(pl.col("family").is_in(["kernels", "combined"]))["system"]
+    pairs += [(name, leaders.get("best_network", "")) for name in beyond]
+    pairs += [(name, name.removesuffix(PER_LABEL)) for name in beyond]
     return _distinct(pairs, set(catalogue["system"]))
 
 

@@ -19,6 +19,7 @@ from stackstudy.evaluation.thresholds import rows_to_choose_on, thresholds
 
 LOWER_IS_BETTER = {"ece", "rmse", "mae", "rmse_log", "pinball"}
 SIGNIFICANT = 0.05
+PER_LABEL = "-per-label"  # ends the name of a system that is another one with a threshold for each label
 PUBLISHED = "-published"  # ends the name of a system under the study's own protocol; without it, the corrected one
 PAIR = {"metric": pl.String, "first": pl.String, "second": pl.String}
 PAIR |= dict.fromkeys(("difference", "low", "high", "p", "p_holm"), pl.Float64) | {"verdict": pl.String}

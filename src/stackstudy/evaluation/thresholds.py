@@ -50,7 +50,17 @@ def expected_f1_thresholds(probabilities: np.ndarray, labels: np.ndarray) -> np.
     return expit((log_odds(best / 2) - platt.offset) / platt.slope)
 
 
+def shrunk_thresholds(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return a threshold for each label, half-way in log-odds from the one for all to its own of `expected_f1_thresholds`.
+
+    The one for all serves micro F1, those of the labels macro F1. Half-way, most of the gain in macro F1 is kept for
+    a small part of the loss in micro F1. ValueError: as `expected_f1_thresholds`.
+    """
+    own, common = expected_f1_thresholds(probabilities, labels), choose_threshold(probabilities, labels)
+    return expit((log_odds(own) + log_odds(common)) / 2)
+
+
 RULES: dict[str, Callable[[np.ndarray, np.ndarray], Threshold]] = {
     "global": choose_threshold,
-    "per-label": expected_f1_thresholds,
+    "per-label": shrunk_thresholds,
 }

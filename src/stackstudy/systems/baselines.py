@@ -92,9 +92,11 @@ def tfidf_logistic(data: TagData, parameters: TagsBaselines, folder: Path) -> Fi
 
 
 def load(folder: Path) -> Apply:
-    """Return a saved system of this module as a function of any questions."""
+    """Return a saved system of this module as a function of any questions. ValueError: another version saved it."""
     about, arrays = read_model(folder)
     (seed,), setting = about["seeds"], about["setting"]
+    if about["class"] == "k-nearest" and not arrays.keys() >= set(BOTH):
+        raise ValueError(f"{folder} holds other vectors than those of title and body: run the experiment again")
 
     def apply(data: Data, rows: np.ndarray) -> dict[int, np.ndarray]:
         match about["class"]:

@@ -16,7 +16,7 @@ from scipy.special import expit
 
 from stackstudy.evaluation.calibration import log_odds
 from stackstudy.evaluation.predictions import Predictions, check_comparable
-from stackstudy.evaluation.tables import PUBLISHED
+from stackstudy.evaluation.tables import PER_LABEL, PUBLISHED
 from stackstudy.evaluation.thresholds import thresholds
 from stackstudy.models.files import read_model, write_model
 from stackstudy.params import TagsCombined
@@ -24,8 +24,6 @@ from stackstudy.paths import replacing
 from stackstudy.systems.choices import validation_f1
 from stackstudy.systems.data import Apply, Data, Fitted, TagData, about_tags, predictions_of
 from stackstudy.systems.members import described, found, streams
-
-PER_LABEL = "-per-label"  # ends the name of a system with a threshold for each label
 
 
 def corrected(predictions: Sequence[Predictions], data: TagData) -> list[Predictions]:
@@ -105,8 +103,8 @@ def _combined(
     values = _sum(np.stack([_log_odds(each) for each in members], axis=2), weights)
     predictions = predictions_of(system, "tags", data, parameters, {parameters.seeds[0]: values})
     runs = {each.system: folder.parent / each.parameters["experiment"] for each in members}
-    read = sorted({stream for name, run in runs.items() for stream in streams(run, name)})
     about = {"class": "Mixture", "members": [described(run, name) for name, run in runs.items()]}
+    read = sorted({stream for name, run in runs.items() for stream in streams(run, name)})
     with replacing(folder / "model" / system) as fresh:
         fresh.mkdir()
         write_model(fresh, about | about_tags(predictions, data, read), {"weights": weights})

@@ -7,8 +7,14 @@ from typing import Any
 
 
 def described(run: Path, system: str) -> dict[str, Any]:
-    """Return what the ``model.json`` of a combination says of one member: experiment, system, sha256 of its files."""
-    return {"experiment": run.name, "system": system, "sha256": _sha256(_model(run, system))}
+    """Return what the ``model.json`` of a combination says of one member: experiment, system, sha256 of its files.
+
+    FileNotFoundError: the member was not saved.
+    """
+    folder = _model(run, system)
+    if not (folder / "model.json").exists():
+        raise FileNotFoundError(f"no model of {system} in {run}: run that experiment again")
+    return {"experiment": run.name, "system": system, "sha256": _sha256(folder)}
 
 
 def found(combination: Path, member: dict[str, Any]) -> Path:
@@ -17,7 +23,7 @@ def found(combination: Path, member: dict[str, Any]) -> Path:
     FileNotFoundError: it is not there. ValueError: it is no longer the one that the combination was made with.
     """
     folder = _model(combination.parents[2] / member["experiment"], member["system"])
-    if not folder.exists():
+    if not (folder / "model.json").exists():
         raise FileNotFoundError(
             f"no model at {folder}, which {combination.name} is made of: run {member['experiment']}"
         )
