@@ -66,6 +66,19 @@ def test_a_trained_encoder_is_compared_with_the_encoder_as_it_was(catalogue):
     assert ("cross", "linear-probe") not in found
 
 
+def test_kernels_and_combinations_are_compared_with_what_they_should_beat(catalogue):
+    kernels = ("word-kernel", "hybrid-kernel")
+    combined = ("second-stage", "mixture", "mixture-per-label")
+    families = dict.fromkeys(kernels, "kernels") | dict.fromkeys(combined, "combined")
+    more = [(name, family, name, "corrected") for name, family in families.items()]
+    both = pl.concat([catalogue, pl.DataFrame(more, catalogue.schema, orient="row")])
+    found = studies.planned_pairs(both, LEADERS | {"best": "xgboost"})
+    assert {(name, "mhsa") for name in families} <= set(found)
+    assert {("second-stage", "hybrid-kernel"), ("mixture", "second-stage")} <= set(found)
+    assert {("hybrid-kernel", "word-kernel"), ("mixture-per-label", "mixture")} <= set(found)
+    assert ("mixture", "hybrid-kernel") not in found
+
+
 def test_without_baselines_the_other_pairs_remain(catalogue):
     networks = catalogue.filter(family="network")
     found = studies.planned_pairs(networks, {"best": "cross", "best_network": "cross"})

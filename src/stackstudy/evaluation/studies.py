@@ -10,6 +10,7 @@ from stackstudy.evaluation.tables import PER_LABEL, PUBLISHED, pair_numbers
 
 Pair = tuple[str, str]
 LOSSES = ("train_loss", "validation_loss")
+SIMPLER = {"second-stage": "hybrid-kernel", "mixture": "second-stage"}  # what a system of systems is compared with
 OUTCOMES = ("ahead", "level", "behind")
 
 
@@ -32,7 +33,8 @@ def planned_pairs(catalogue: pl.DataFrame, leaders: Mapping[str, str]) -> list[P
     Few enough that Holm's correction leaves the test its power: each corrected system against its published self; the
     best one, and the best baseline, against the other corrected ones; variants of an architecture against the plain
     one; the plain ones against each other; a trained encoder against a linear layer on the encoder as it was; kernels
-    and combinations against the best network, and those with a threshold for each label against the same with one.
+    against each other; kernels and combinations against the best network, what is made of others against the next
+    simpler one, and those with a threshold for each label against the same with one.
     """
     fair = catalogue.filter(protocol="corrected")
     networks = fair.filter(family="network")
@@ -43,9 +45,11 @@ def planned_pairs(catalogue: pl.DataFrame, leaders: Mapping[str, str]) -> list[P
     pairs += networks.select("system", "architecture").rows()
     pairs += combinations(plain, 2)
     pairs += [(name, "linear-probe") for name in fair.filter(family="finetuned")["system"]]
-    beyond = fair.filter(pl.col("family").is_in(["kernels", "combined"]))["system"]
+    kernels, combined = (fair.filter(family=family)["system"].to_list() for family in ("kernels", "combined"))
+    beyond = [*kernels, *combined]
+    pairs += combinations(reversed(kernels), 2)
     pairs += [(name, leaders.get("best_network", "")) for name in beyond]
-    pairs += [(name, name.removesuffix(PER_LABEL)) for name in beyond]
+    pairs += [*SIMPLER.items(), *((name, name.removesuffix(PER_LABEL)) for name in combined)]
     return _distinct(pairs, set(catalogue["system"]))
 
 

@@ -51,7 +51,7 @@ def expected_f1_thresholds(probabilities: np.ndarray, labels: np.ndarray) -> np.
 
 
 def shrunk_thresholds(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Return a threshold for each label, half-way in log-odds from the one for all to its own of `expected_f1_thresholds`.
+    """Return for each label the threshold half-way in log-odds from the one for all to its expected one: float64 (k,).
 
     The one for all serves micro F1, those of the labels macro F1. Half-way, most of the gain in macro F1 is kept for
     a small part of the loss in micro F1. ValueError: as `expected_f1_thresholds`.
