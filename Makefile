@@ -1,7 +1,7 @@
 # stackstudy: `make` alone prints what there is to do.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help env report paper test notebooks lint lab clean
+.PHONY: help env report paper test notebooks lint lab ask clean
 
 PROFILE ?= sample
 DATA ?=
@@ -50,7 +50,7 @@ paper: $(STAMP) ## Build the paper alone, from the results at hand
 	@$(BIN)/stackstudy paper $(PROFILE)
 
 notebooks: $(STAMP) ## Execute all notebooks in place, at smoke size
-	@$(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False notebooks/*.ipynb
+	@$(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False --ExecutePreprocessor.store_widget_state=False notebooks/*.ipynb
 
 test: $(STAMP) ## Run all tests, nbval over the notebooks included
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile tests
@@ -61,6 +61,11 @@ lint: $(STAMP) ## Check style and format
 
 lab: $(STAMP) ## Open JupyterLab on the notebooks
 	@$(BIN)/jupyter lab notebooks
+
+ask: $(STAMP) ## Ask a question in the browser, of the trained systems of PROFILE
+	@$(BIN)/stackstudy run $(PROFILE) 40-ask
+	@$(BIN)/papermill --prepare-only notebooks/40-ask.ipynb runs/$(PROFILE)/ask.ipynb -p profile $(PROFILE)
+	@$(BIN)/voila runs/$(PROFILE)/ask.ipynb
 
 clean: ## Remove runs and built papers of PROFILE (the environment and committed results stay)
 	rm -rf runs/$(PROFILE) report/build/$(PROFILE)

@@ -1,4 +1,4 @@
-"""The command line: ``stackstudy ingest | run | status | predict | paper | readme | report``."""
+"""The command line: ``stackstudy ingest | run | status | predict | ask | paper | readme | report``."""
 
 import sys
 import time
@@ -120,6 +120,26 @@ def predict(
     if predicted.metrics is not None:
         console.print(_metrics(predicted.metrics))
     print(out)
+
+
+@commands.command()
+def ask(
+    title: Annotated[str, typer.Option(help="Title of the question.")],
+    body: Annotated[str, typer.Option(help="Its text, with code in backticks.")] = "",
+    profile: Annotated[str, typer.Option(help="Profile whose trained systems answer.")] = "sample",
+    systems: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--system", help="Experiment, system or pattern, given again for more; if not given the best two."
+        ),
+    ] = None,
+) -> None:
+    """Ask trained systems for tags and score of a question; the answer, with what carried it, is JSON."""
+    import json
+
+    from stackstudy.ask.answer import ask as answer
+
+    print(json.dumps(answer(title, body, profile, systems or ()), indent=1, ensure_ascii=False))
 
 
 @commands.command()
