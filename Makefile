@@ -1,7 +1,7 @@
 # stackstudy: `make` alone prints what there is to do.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help env report paper test notebooks lint lab ask clean
+.PHONY: help env report paper test notebooks lint lab ask site clean
 
 PROFILE ?= sample
 DATA ?=
@@ -61,6 +61,9 @@ lint: $(STAMP) ## Check style and format
 
 lab: $(STAMP) ## Open JupyterLab on the notebooks
 	@$(BIN)/jupyter lab notebooks
+
+site: $(STAMP) ## Build the report as static pages (PROFILE may name several)
+	@$(BIN)/stackstudy site $(PROFILE)
 
 ask: $(STAMP) ## Ask a question in the browser, of the trained systems of PROFILE
 	@$(BIN)/stackstudy run $(PROFILE) 40-ask
