@@ -138,7 +138,8 @@ def _load(choice: Choice, questions: pl.DataFrame) -> Tagger | Scorer:
 
 def _calibration(choice: Choice, saved: Saved, predictions: Predictions, questions: pl.DataFrame) -> Platt:
     """Return the curve that fits the probabilities of a system to the labels on which its threshold was chosen."""
-    space = TagSpace.load(upstream(choice.run, "03-tag-centroids") / "tagspace")
+    own = choice.run / "tagspace"  # of a run with labels of its own
+    space = TagSpace.load(own if own.exists() else upstream(choice.run, "03-tag-centroids") / "tagspace")
     if saved.labels != tuple(space.names):
         raise ValueError(f"{choice.name} predicts other labels than those in its tag space: run it again")
     _check_rows(choice, predictions, questions)

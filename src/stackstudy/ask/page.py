@@ -38,7 +38,9 @@ class Page(widgets.VBox):
         self.answer = widgets.HTML(as_html(answer))
         self.example.observe(self._take_example, "value")
         self.button.on_click(lambda _: self.ask())
-        super().__init__([self.example, self.title, self.body, self.systems, self.button, self.answer])
+        # An id of its own, so that a notebook that is executed again has the same output.
+        children = [self.example, self.title, self.body, self.systems, self.button, self.answer]
+        super().__init__(children, model_id="ask-page")
 
     def ask(self) -> None:
         """Show what the chosen systems say of the question in the form, or what is wrong with it."""
