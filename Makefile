@@ -1,7 +1,7 @@
 # stackstudy: `make` alone prints what there is to do.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help env report paper test notebooks lint lab ask site clean
+.PHONY: help env report paper test test-browser notebooks lint lab ask site clean
 
 PROFILE ?= sample
 DATA ?=
@@ -21,7 +21,7 @@ STAMP := $(ENV_DIR)/.stackstudy-$(shell cksum requirements.txt pyproject.toml | 
 help: ## Print this list
 	@echo "stackstudy: predict the tags and the score of Stack Exchange questions"
 	@echo
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-13s %s\n", $$1, $$2}'
 	@echo
 	@echo "  PROFILE=$(PROFILE)  one of:$(patsubst profiles/%.yaml, %,$(wildcard profiles/*.yaml))"
 	@echo "  DATA=path       a Posts.xml, .7z, CSV or parquet of questions, for reference and paper to run on;"
@@ -55,6 +55,10 @@ notebooks: $(STAMP) ## Execute all notebooks in place, at smoke size
 test: $(STAMP) ## Run all tests, nbval over the notebooks included
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile tests
 	@$(BIN)/python -m pytest --nbval-lax notebooks
+
+test-browser: $(STAMP) ## Run the tests that open JupyterLab, the page of questions and the site in Chromium
+	@$(BIN)/python -m pip install --disable-pip-version-check --quiet -c requirements.txt 'playwright==1.65.2'
+	@$(BIN)/python -m pytest -m browser tests/browser
 
 lint: $(STAMP) ## Check style and format
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 from stackstudy.cli import commands
 from stackstudy.paths import project_root
 
-README = (project_root() / "README.md").read_text(encoding="utf-8")
+ROOT = project_root()
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"(<!-- tested -->\n)?```(sh|python)\n(.*?)```", README, re.DOTALL)
 TESTED = {kind: [text for mark, k, text in BLOCKS if mark and k == kind] for kind in ("sh", "python")}
 
@@ -29,8 +30,8 @@ def checkout(tmp_path_factory):
     """A checkout in which notebook 11 of profile smoke has run, and a CSV of questions."""
     root = tmp_path_factory.mktemp("checkout")
     for name in ("profiles", "notebooks"):
-        shutil.copytree(project_root() / name, root / name)
-    shutil.copy(project_root() / "requirements.txt", root)
+        shutil.copytree(ROOT / name, root / name)
+    shutil.copy(ROOT / "requirements.txt", root)
     make_runs(root / "runs" / "smoke")
     table = pl.read_parquet(root / "runs" / "smoke" / "01-questions" / "questions.parquet")
     tags = pl.col("tags").list.eval("<" + pl.element() + ">").list.join("")
@@ -82,8 +83,8 @@ def test_every_command_and_option_exists():
 
 
 def test_every_make_target_and_linked_file_exists():
-    targets = re.search(r"\.PHONY: (.*)", (project_root() / "Makefile").read_text())[1].split()
+    targets = re.search(r"\.PHONY: (.*)", (ROOT / "Makefile").read_text())[1].split()
     for _, _, text in BLOCKS:
         assert {arguments[0] for arguments in typed(text, "make")} <= set(targets)
     for target in re.findall(r"\]\(((?!https?:)[^)#]+)\)", README):
-        assert (project_root() / target).exists(), target
+        assert (ROOT / target).exists(), target
