@@ -18,7 +18,7 @@ def site() -> str:
 def test_sorting_searching_opening_an_experiment_and_switching_the_theme(page, site, shots):
     asked, errors = [], []
     page.on("request", lambda request: asked.append(request.url))
-    page.on("pageerror", errors.append)
+    page.on("pageerror", lambda error: errors.append(error))
     page.goto(f"{site}/index.html")
     page.click("#list th:has-text('Numbers') button")
     numbers = [int(text) for text in page.locator("#list tbody td:last-child").all_inner_texts()]
