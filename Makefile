@@ -1,7 +1,7 @@
 # stackstudy: `make` alone prints what there is to do.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help env report paper test notebooks lint lab clean
+.PHONY: help env report paper test test-browser notebooks lint lab ask site clean
 
 PROFILE ?= sample
 DATA ?=
@@ -21,7 +21,7 @@ STAMP := $(ENV_DIR)/.stackstudy-$(shell cksum requirements.txt pyproject.toml | 
 help: ## Print this list
 	@echo "stackstudy: predict the tags and the score of Stack Exchange questions"
 	@echo
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-13s %s\n", $$1, $$2}'
 	@echo
 	@echo "  PROFILE=$(PROFILE)  one of:$(patsubst profiles/%.yaml, %,$(wildcard profiles/*.yaml))"
 	@echo "  DATA=path       a Posts.xml, .7z, CSV or parquet of questions, for reference and paper to run on;"
@@ -50,17 +50,29 @@ paper: $(STAMP) ## Build the paper alone, from the results at hand
 	@$(BIN)/stackstudy paper $(PROFILE)
 
 notebooks: $(STAMP) ## Execute all notebooks in place, at smoke size
-	@$(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False notebooks/*.ipynb
+	@$(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False --ExecutePreprocessor.store_widget_state=False notebooks/*.ipynb
 
 test: $(STAMP) ## Run all tests, nbval over the notebooks included
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile tests
 	@$(BIN)/python -m pytest --nbval-lax notebooks
+
+test-browser: $(STAMP) ## Run the tests that open JupyterLab, the page of questions and the site in Chromium
+	@$(BIN)/python -m pip install --disable-pip-version-check --quiet -c requirements.txt 'playwright==1.65.2'
+	@$(BIN)/python -m pytest -m browser tests/browser
 
 lint: $(STAMP) ## Check style and format
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 
 lab: $(STAMP) ## Open JupyterLab on the notebooks
 	@$(BIN)/jupyter lab notebooks
+
+site: $(STAMP) ## Build the report as static pages (PROFILE may name several)
+	@$(BIN)/stackstudy site $(PROFILE)
+
+ask: $(STAMP) ## Ask a question in the browser, of the trained systems of PROFILE
+	@$(BIN)/stackstudy run $(PROFILE) 40-ask
+	@$(BIN)/papermill --prepare-only notebooks/40-ask.ipynb runs/$(PROFILE)/ask.ipynb -p profile $(PROFILE)
+	@$(BIN)/voila runs/$(PROFILE)/ask.ipynb
 
 clean: ## Remove runs and built papers of PROFILE (the environment and committed results stay)
 	rm -rf runs/$(PROFILE) report/build/$(PROFILE)

@@ -1,4 +1,4 @@
-"""The command line: ``stackstudy ingest | run | status | predict | paper | readme | report``."""
+"""The command line: ``stackstudy ingest | run | status | predict | ask | paper | site | readme | report``."""
 
 import sys
 import time
@@ -123,6 +123,36 @@ def predict(
 
 
 @commands.command()
+def ask(
+    title: Annotated[str, typer.Option(help="Title of the question.")],
+    body: Annotated[str, typer.Option(help="Its text, with code in backticks.")] = "",
+    profile: Annotated[str, typer.Option(help="Profile whose trained systems answer.")] = "sample",
+    systems: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--system", help="Experiment, system or pattern, given again for more; if not given the best two."
+        ),
+    ] = None,
+) -> None:
+    """Ask trained systems for tags and score of a question; the answer, with what carried it, is JSON."""
+    import json
+
+    from stackstudy.ask.answer import ask as answer
+
+    print(json.dumps(answer(title, body, profile, systems or ()), indent=1, ensure_ascii=False))
+
+
+@commands.command()
+def site(
+    profiles: Annotated[list[str], typer.Argument(help="Profiles; several can be compared with each other.")],
+) -> None:
+    """Build the report as static pages, from the runs and results at hand; the last line is the first page."""
+    from stackstudy.site.build import build_site
+
+    print(build_site({profile: _html_paper(profile) for profile in profiles}))
+
+
+@commands.command()
 def readme(profile: Profile) -> None:
     """Put the results of a profile at the opening of the README."""
     from stackstudy.paper.readme import write_readme
@@ -172,6 +202,18 @@ def _build(profile: str, engine: str, formats: list[str] | None) -> list[Path]:
 
     _gather(profile)
     return build(profile, engine=engine, formats=formats or FORMATS)
+
+
+def _html_paper(profile: str) -> Path | None:
+    """Return the HTML paper, built if need be; None, and why, where results that it tells of are missing."""
+    from stackstudy.paper.build import build
+
+    _gather(profile)
+    try:
+        return build(profile, formats=("html",))[0]
+    except ValueError as error:
+        print(f"the site has no paper of profile {profile}, which cannot be built: {error}")
+        return None
 
 
 def _gather(profile: str) -> None:

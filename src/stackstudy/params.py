@@ -387,6 +387,17 @@ class Audit(Comparison):
     orphan_cosine: Annotated[float, Field(ge=-1, le=1)]  # of the corrected label space; published: -1
 
 
+class Ask(Parameters):
+    """40: a question that nobody has asked yet, and which trained systems answer it."""
+
+    needs = ("01-questions", "02-embeddings", "03-tag-centroids", "11-tags-baselines", "21-scores-traditional")
+    products = ("answer.json",)
+
+    title: Annotated[str, Field(min_length=1)]
+    body: str
+    systems: Annotated[tuple[str, ...], Field(min_length=1)]  # names of experiments or systems, or patterns of them
+
+
 NOTEBOOKS: dict[str, type[Parameters]] = {
     "01-questions": Questions,
     "02-embeddings": Embeddings,
@@ -406,4 +417,5 @@ NOTEBOOKS: dict[str, type[Parameters]] = {
     "24-scores-stacked": ScoresStacked,
     "29-scores-comparison": ScoresComparison,
     "31-audit": Audit,
+    "40-ask": Ask,
 }

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -94,19 +94,43 @@ def _known(run: Path, questions: pl.DataFrame) -> list[str]:
     return [f"{len(known):,} of them were {seen}"] if len(known) else []
 
 
+class StoreEncoder(NamedTuple):
+    """How the questions of a finished store were embedded."""
+
+    encoder: Encoder
+    options: dict[str, int]  # of `embed_questions`
+
+    def embed(self, questions: pl.DataFrame, streams: Sequence[str], folder: Path) -> dict[str, np.ndarray]:
+        """Return streams of new questions with what they bring along, made in `folder` as those of the store were."""
+        embed_questions(questions, folder, encoder=self.encoder, streams=streams, **self.options)
+        names = (*streams, *(name for name, stream in COMPANIONS.items() if stream in streams))
+        return {name: load_stream(folder, name, row_hash=row_hash(questions)) for name in names}
+
+
+def store_encoder(store: Path, systems: Sequence[Saved]) -> StoreEncoder:
+    """Return the encoder of the run that made a store, on the device at hand.
+
+    ValueError: its name now stands for another one, or a system was trained with vectors of another.
+    """
+    made = Embeddings(**yaml.safe_load((store / "params.yaml").read_text(encoding="utf-8")))
+    encoder = load_encoder(made.encoder)
+    for sidecar in (stream_metadata(store, stream) for stream in streams_of(systems) or ["title"]):
+        _check_vectors(systems, sidecar, store)
+        _check_encoder(encoder, sidecar, store)
+    return StoreEncoder(encoder, made.model_dump(include=set(EMBEDDED)))
+
+
+def streams_of(systems: Sequence[Saved]) -> list[str]:
+    """Return the streams that any of the systems reads."""
+    return sorted({stream for system in systems for stream in system.streams})
+
+
 def _embedded(run: Path, systems: Sequence[Saved], questions: pl.DataFrame, folder: Path) -> dict[str, np.ndarray]:
-    """Return the streams that the systems read, made of `questions` in `folder` as those of the run were made."""
-    streams = sorted({stream for system in systems for stream in system.streams})
+    """Return the streams that the systems of a run read, made of `questions` in `folder`."""
+    streams = streams_of(systems)
     if not streams:
         return {}
-    store = upstream(run, "02-embeddings")
-    made = Embeddings(**yaml.safe_load((store / "params.yaml").read_text(encoding="utf-8")))
-    _check_vectors(systems, stream_metadata(store, streams[0]), store)
-    encoder = _encoder(made.encoder, stream_metadata(store, streams[0]), store)
-    options = made.model_dump(include=set(EMBEDDED))
-    embed_questions(questions, folder, encoder=encoder, streams=streams, **options)
-    names = (*streams, *(name for name, stream in COMPANIONS.items() if stream in streams))
-    return {name: load_stream(folder, name, row_hash=row_hash(questions)) for name in names}
+    return store_encoder(upstream(run, "02-embeddings"), systems).embed(questions, streams, folder)
 
 
 def _check_vectors(systems: Sequence[Saved], sidecar: Mapping[str, Any], store: Path) -> None:
@@ -117,12 +141,10 @@ def _check_vectors(systems: Sequence[Saved], sidecar: Mapping[str, Any], store: 
             raise ValueError(f"{system.name} was trained with vectors of {found}: run its experiment again")
 
 
-def _encoder(name: str, sidecar: Mapping[str, Any], store: Path) -> Encoder:
-    """Return the encoder of a store, on the device at hand. ValueError: the name now stands for another."""
-    encoder = load_encoder(name)
+def _check_encoder(encoder: Encoder, sidecar: Mapping[str, Any], store: Path) -> None:
+    """Raise ValueError where the name of an encoder now stands for another than the store's."""
     if (encoder.model_id, encoder.weight_hash) != (sidecar["model"], sidecar["weight_sha256"]):
-        raise ValueError(f"encoder {name} is no longer the one with which {store} was made: run that again")
-    return encoder
+        raise ValueError(f"encoder {encoder.name} is no longer the one with which {store} was made: run that again")
 
 
 def _tag_rows(system: Saved, values: np.ndarray, questions: pl.DataFrame) -> pl.DataFrame:

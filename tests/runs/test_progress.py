@@ -34,6 +34,14 @@ def test_each_stage_and_each_pass_through_it_has_its_first_and_last(folder):
     assert [(line["stage"], line["done"]) for line in lines] == [("train", 0), ("train", 3)] * 2 + [("test", 0)]
 
 
+def test_inside_silence_nothing_is_reported(folder):
+    with progress.silence():
+        progress.report("embed", 1, 1)
+    assert progress.read(folder / "progress.jsonl") == []
+    progress.report("embed", 1, 1)
+    assert len(progress.read(folder / "progress.jsonl")) == 1
+
+
 def test_a_torn_line_and_a_value_that_is_not_finite_are_read(folder):
     progress.report("train", 1, 2, loss=math.nan)
     with (folder / "progress.jsonl").open("a") as file:

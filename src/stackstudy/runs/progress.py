@@ -5,6 +5,8 @@ import math
 import os
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ class _State:
     stage: str | None = None
     written: float = -math.inf
     bar: Any = field(default=None, repr=False)
+    silent: bool = False
 
 
 _state = _State()
@@ -29,6 +32,8 @@ def report(stage: str, done: int, total: int, **values: float) -> None:
 
     Cheap enough for every batch: a few lines a second are written, the first and the last of a stage always.
     """
+    if _state.silent:
+        return
     now = time.monotonic()
     first, last = stage != _state.stage, done >= total
     if not (first or last) and now - _state.written < SECONDS_BETWEEN_LINES:
@@ -45,6 +50,16 @@ def report(stage: str, done: int, total: int, **values: float) -> None:
 def record_in(folder: Path | None) -> None:
     """Append the reports of this process to `folder`; for a notebook that was opened by hand."""
     _state.folder = folder
+
+
+@contextmanager
+def silence() -> Iterator[None]:
+    """Report nothing inside: for work that is over before anyone could read of it."""
+    before, _state.silent = _state.silent, True
+    try:
+        yield
+    finally:
+        _state.silent = before
 
 
 def current_folder() -> Path | None:
