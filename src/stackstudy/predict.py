@@ -11,7 +11,8 @@ import polars as pl
 import yaml
 
 from stackstudy.embeddings.embed import embed_questions
-from stackstudy.embeddings.encoder import Encoder, load_encoder
+from stackstudy.embeddings.encoder import Encoder
+from stackstudy.embeddings.endpoint import Endpoint, load
 from stackstudy.embeddings.store import COMPANIONS, load_stream, stream_metadata
 from stackstudy.evaluation import tags
 from stackstudy.evaluation.bootstrap import paired_bootstrap
@@ -113,9 +114,9 @@ def _check_vectors(systems: Sequence[Saved], sidecar: Mapping[str, Any], store: 
             raise ValueError(f"{system.name} was trained with vectors of {found}: run its experiment again")
 
 
-def _encoder(name: str, sidecar: Mapping[str, Any], store: Path) -> Encoder:
+def _encoder(name: str, sidecar: Mapping[str, Any], store: Path) -> Encoder | Endpoint:
     """Return the encoder of a store, on the device at hand. ValueError: the name now stands for another."""
-    encoder = load_encoder(name)
+    encoder = load(name)
     if (encoder.model_id, encoder.weight_hash) != (sidecar["model"], sidecar["weight_sha256"]):
         raise ValueError(f"encoder {name} is no longer the one with which {store} was made: run that again")
     return encoder
