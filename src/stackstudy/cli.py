@@ -1,4 +1,4 @@
-"""The command line: ``stackstudy ingest | run | status | predict | ask | paper | site | readme | report``."""
+"""The command line: ``stackstudy fetch | ingest | run | status | predict | ask | paper | site | readme | report``."""
 
 import sys
 import time
@@ -26,6 +26,18 @@ Engine = Annotated[
     Literal["typst", "crossref"],
     typer.Option(help="typst needs pip packages only; crossref needs pandoc-crossref and tectonic or xelatex."),
 ]
+
+
+@commands.command()
+def fetch(
+    source: Annotated[str, typer.Argument(help="dba.stackexchange.com, https://..., or owner/name of Hugging Face.")],
+    out: Annotated[Path, typer.Option(help="The folder to put it into.")] = Path("data"),
+    checksum: Annotated[str | None, typer.Option(help="md5, sha1 or sha256 that the file must have.")] = None,
+) -> None:
+    """Fetch a Stack Exchange dump or a data set, with its licence; a cut download goes on where it stopped."""
+    from stackstudy.questions.fetch import fetch as get
+
+    print(get(source, out, checksum))
 
 
 @commands.command()
@@ -190,7 +202,7 @@ def app() -> None:
     """Run the command line; what is wrong with the input is said in one line."""
     try:
         commands()
-    except (ValueError, FileNotFoundError) as error:  # pydantic's ValidationError is a ValueError
+    except (ValueError, OSError) as error:  # pydantic's ValidationError is a ValueError
         if "--debug" in sys.argv:
             raise
         print(f"stackstudy: {error}", file=sys.stderr)

@@ -50,15 +50,20 @@ class Embeddings(Parameters):
     """02: the encoder, and how many tokens of a body each stream sees."""
 
     needs = ("01-questions",)
-    products = ("title.npy", "body.npy", "tag.npy", "body_tokens.npy", "body_chunks.npy")
 
-    encoder: str
+    encoder: str  # of an endpoint there are no vectors of tokens
     device: str
     max_length: Count
     sequence_tokens: Count
     chunk_length: Count
     max_chunks: Count
     tokens_per_batch: Count
+
+    @property
+    def products(self) -> tuple[str, ...]:
+        streams = ("title", "body", "tag", "body_tokens", "body_chunks")
+        served = self.encoder.startswith("endpoint:")
+        return tuple(f"{stream}.npy" for stream in streams if not (served and stream == "body_tokens"))
 
 
 class TagCentroids(Parameters):

@@ -11,7 +11,8 @@ import polars as pl
 import yaml
 
 from stackstudy.embeddings.embed import embed_questions
-from stackstudy.embeddings.encoder import Encoder, load_encoder
+from stackstudy.embeddings.encoder import Encoder
+from stackstudy.embeddings.endpoint import Endpoint, load
 from stackstudy.embeddings.store import COMPANIONS, load_stream, stream_metadata
 from stackstudy.evaluation import tags
 from stackstudy.evaluation.bootstrap import paired_bootstrap
@@ -97,7 +98,7 @@ def _known(run: Path, questions: pl.DataFrame) -> list[str]:
 class StoreEncoder(NamedTuple):
     """How the questions of a finished store were embedded."""
 
-    encoder: Encoder
+    encoder: Encoder | Endpoint
     options: dict[str, int]  # of `embed_questions`
 
     def embed(self, questions: pl.DataFrame, streams: Sequence[str], folder: Path) -> dict[str, np.ndarray]:
@@ -113,7 +114,7 @@ def store_encoder(store: Path, systems: Sequence[Saved]) -> StoreEncoder:
     ValueError: its name now stands for another one, or a system was trained with vectors of another.
     """
     made = Embeddings(**yaml.safe_load((store / "params.yaml").read_text(encoding="utf-8")))
-    encoder = load_encoder(made.encoder)
+    encoder = load(made.encoder)
     for sidecar in (stream_metadata(store, stream) for stream in streams_of(systems) or ["title"]):
         _check_vectors(systems, sidecar, store)
         _check_encoder(encoder, sidecar, store)
@@ -141,7 +142,7 @@ def _check_vectors(systems: Sequence[Saved], sidecar: Mapping[str, Any], store: 
             raise ValueError(f"{system.name} was trained with vectors of {found}: run its experiment again")
 
 
-def _check_encoder(encoder: Encoder, sidecar: Mapping[str, Any], store: Path) -> None:
+def _check_encoder(encoder: Encoder | Endpoint, sidecar: Mapping[str, Any], store: Path) -> None:
     """Raise ValueError where the name of an encoder now stands for another than the store's."""
     if (encoder.model_id, encoder.weight_hash) != (sidecar["model"], sidecar["weight_sha256"]):
         raise ValueError(f"encoder {encoder.name} is no longer the one with which {store} was made: run that again")

@@ -16,18 +16,24 @@ from stackstudy.runs.progress import report
 params.NOTEBOOKS = toy.NOTEBOOKS
 p = toy.{model}.from_notebook(globals())
 run = runs.start(p)"""
-TROUBLE = """if p.trouble == "error": raise RuntimeError("planned\\nfailure")
-if p.trouble == "die": os.kill(os.getpid(), signal.SIGKILL)
+TROUBLE = """note = toy.planned(run.folder.parents[2], p.experiment) or p.trouble
+if p.trouble == "error": raise RuntimeError("planned\\nfailure")
+if note == "die": os.kill(os.getpid(), signal.SIGKILL)
 if p.trouble == "sleep":
     for step in range(600):
         report("waiting", step, 600, loss=0.5)
-        time.sleep(0.1)"""
+        time.sleep(0.1)
+if note == "hang": time.sleep(600)
+hog = []
+while note == "eat" and len(hog) < 40:
+    hog.append(bytearray(os.urandom(1 << 16) * 512))
+    time.sleep(0.1)"""
 CODE = {
     "01-first": [
         START.format(model="First"),
         TROUBLE,
         """with open(run.folder / "attempts.txt", "a") as file: file.write("x")
-if p.trouble != "no product": (run.folder / "numbers.txt").write_text(str(p.amount))
+if note != "no product": (run.folder / "numbers.txt").write_text(str(p.amount))
 run.metrics({"first": {"amount": p.amount}})
 run.finish()""",
     ],

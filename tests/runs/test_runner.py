@@ -2,51 +2,18 @@
 
 import json
 import os
-import random
 import signal
 import subprocess
 import sys
 import time
 
-import psutil
 import pytest
-from rich.console import Console
+from watching import RUNNER, processes_of, started, wait_until
 
+from stackstudy.runs.executor import Outcome, Place
 from stackstudy.runs.lock import locked, running
 from stackstudy.runs.runner import run
 from stackstudy.runs.status import overview
-
-RUNNER = """
-import sys, toy
-from stackstudy import params
-params.NOTEBOOKS = toy.NOTEBOOKS
-from stackstudy.runs.runner import run
-sys.exit(run("toy"))
-"""
-
-
-def started(capsys):
-    """Return the experiments that the last call started."""
-    return [line.split()[1].rstrip(":") for line in capsys.readouterr().out.splitlines() if line.startswith("->")]
-
-
-def processes_of(root):
-    """Return the processes of a toy project that are alive, kernels included: all have its root in the environment."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if process.pid != os.getpid() and process.environ().get("STACKSTUDY_ROOT") == str(root):
-                found.append(process)
-        except (psutil.NoSuchProcess, psutil.AccessDenied):
-            continue
-    return [process for process in found if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
-
-
-def wait_until(condition, seconds=20):
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until, "waited in vain"
-        time.sleep(0.02)
 
 
 def test_runs_in_order_then_nothing_then_what_changed(project, capsys):
@@ -82,9 +49,12 @@ def test_goes_on_past_failures_and_says_what_failed(project, capsys):
     assert run("toy") == 1
     out = capsys.readouterr().out
     assert "2 of 3 experiments did not end well" in out
-    assert "01-first  RuntimeError: planned failure" in out
-    assert "log: runs/toy/01-first/log.txt" in out
-    assert "02-double  blocked by 01-first" in out
+    table = out[out.index("\n\n") :].splitlines()
+    assert table[2].split()[:2] == ["01-other", "done"]
+    assert table[3] == "01-first   failed   RuntimeError: planned failure"
+    assert table[4] == "  log: runs/toy/01-first/log.txt"
+    assert table[-3] == "  | RuntimeError: planned failure"
+    assert table[-2] == "02-double  skipped  blocked by 01-first"
     assert (project.run_folder("01-other") / "DONE").exists()
     assert not (project.run_folder("01-first") / "DONE").exists()
     rows = {row.name: row for row in overview("toy")}
@@ -104,6 +74,74 @@ def test_an_experiment_that_takes_all_slots_runs_alone(project, capsys):
     ]
 
 
+class Hand:
+    """An executor whose jobs end in the order of `outcomes`; `gpus` is what it has, of all else enough."""
+
+    def __init__(self, outcomes, gpus=9):
+        self.outcomes, self.gpus = iter(outcomes), gpus
+        self.running, self.order, self.demands = {}, [], {}
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def lacks(self, demand):
+        return None
+
+    def has_room(self, demand):
+        return demand.gpus + sum(self.demands[name].gpus for name in self.running) <= self.gpus
+
+    def submit(self, job):
+        self.running[job.name], self.demands[job.name] = Place(None, "cpu"), job.demand
+        self.order.append(job.name)
+
+    def wait(self, seconds):
+        outcome = next(self.outcomes)
+        del self.running[outcome.name]
+        return [outcome]
+
+
+@pytest.fixture
+def by_hand(monkeypatch):
+    """Return a function that makes `run` use such an executor, and believe that each job leaves its products."""
+
+    def use(outcomes, **options):
+        hand = Hand(outcomes, **options)
+        monkeypatch.setattr("stackstudy.runs.runner._executor", lambda *_: hand)
+        monkeypatch.setattr("stackstudy.runs.runner.missing_products", lambda *_: [])
+        return hand
+
+    return use
+
+
+@pytest.mark.parametrize(("tries", "code"), [(2, 0), (3, 1)])
+@pytest.mark.parametrize("trouble", [{"returncode": 75}, {"returncode": 1, "lost": True}])
+def test_what_did_not_start_or_was_lost_is_tried_three_times(project, by_hand, capsys, trouble, tries, code):
+    project.profile(experiments={"01-first": {}})
+    hand = by_hand([*[Outcome("01-first", seconds=1, **trouble)] * tries, Outcome("01-first", 0, 1)])
+    assert run("toy") == code
+    assert hand.order == ["01-first"] * 3
+    assert capsys.readouterr().out.count("trying again") == 2
+
+
+def test_who_needs_no_gpu_overtakes_who_waits_for_one(project, by_hand):
+    one = {"notebook": "01-first", "gpus": 1}
+    project.profile(experiments={"01-first": {"gpus": 1}, "01-b": one, "01-c": one, "01-d": {"notebook": "01-first"}})
+    hand = by_hand([Outcome(name, 0, 1) for name in ("01-d", "01-first", "01-b", "01-c")], gpus=1)
+    assert run("toy") == 0
+    assert hand.order == ["01-first", "01-d", "01-b", "01-c"]
+
+
+def test_more_than_there_is_is_said_before_anything_starts(project, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    project.profile(experiments={"01-first": {}, "01-other": {"notebook": "01-first", "gpus": 2}})
+    with pytest.raises(ValueError, match="experiment 01-other: takes 1 slots, 2 GPUs, there are 1 slots, 1 GPUs and"):
+        run("toy")
+    assert not project.run_folder("01-first").exists()
+
+
 def test_dead_kernel_is_a_failure(project, capsys):
     project.profile(experiments={"01-first": {"parameters": {"trouble": "die"}}})
     assert run("toy") == 1
@@ -113,7 +151,7 @@ def test_dead_kernel_is_a_failure(project, capsys):
 def test_timeout_ends_the_experiment_with_its_kernel(project, capsys):
     project.profile(experiments={"01-first": {"parameters": {"trouble": "sleep"}}}, timeout=0.05)
     assert run("toy") == 1
-    assert "01-first  stopped after 0.05 minutes (timeout_minutes of the profile)" in capsys.readouterr().out
+    assert "01-first  failed   stopped after 0.05 minutes (timeout_minutes of the profile)" in capsys.readouterr().out
     wait_until(lambda: not processes_of(project.root), 5)
 
 
@@ -128,9 +166,10 @@ def test_a_kill_leaves_no_process(project, victim):
     (row,) = overview("toy")
     assert (row.state, row.stage, row.total, row.values) == ("running", "waiting", 600, {"loss": 0.5})
     assert row.memory_mb > 20
+    assert row.device == "cpu"
     assert len(processes_of(project.root)) == 3  # runner, worker, kernel
 
-    os.kill(process.pid if victim == "runner" else running("toy")["01-first"], signal.SIGKILL)
+    os.kill(process.pid if victim == "runner" else running("toy")["01-first"].pid, signal.SIGKILL)
     code = process.wait(20)
     wait_until(lambda: not processes_of(project.root), 5)
     (row,) = overview("toy")
@@ -155,7 +194,9 @@ def test_resumes_with_the_same_key_and_starts_afresh_with_another(project, capsy
     project.profile(experiments={"01-first": {"parameters": {"trouble": "no product"}}})
     folder = project.run_folder("01-first")
     assert run("toy") == 1
-    lacking = "01-first  ValueError: runs/toy/01-first lacks numbers.txt, declared as products of this notebook"
+    lacking = (
+        "01-first  failed   ValueError: runs/toy/01-first lacks numbers.txt, declared as products of this notebook"
+    )
     assert lacking in capsys.readouterr().out
     (folder / "metrics.json").write_text('{"left": "over"}')
     (folder / ".half.abc").mkdir()
@@ -183,21 +224,6 @@ def test_trainings_outlive_a_change_of_the_key_and_nothing_else_does(project, ca
     assert (folder / "attempts.txt").read_text() == "x"
 
 
-def test_survives_kills_at_random_moments(project):
-    project.profile(experiments={"01-first": {}, "02-double": {"notebook": "02-second"}})
-    chance = random.Random(1)
-    for _ in range(2):
-        process = subprocess.Popen([sys.executable, "-c", RUNNER], stdout=subprocess.DEVNULL)
-        time.sleep(chance.uniform(0.2, 2.5))
-        process.kill()
-        process.wait()
-        wait_until(lambda: not processes_of(project.root), 5)
-    assert run("toy", console=Console(quiet=True)) == 0
-    for name in ("01-first", "02-double"):
-        assert (project.run_folder(name) / "DONE").exists()
-    assert (project.run_folder("02-double") / "tables" / "doubled.csv").read_text() == "value\n6.0\n"
-
-
 def test_unknown_experiment_is_an_error(project):
     with pytest.raises(ValueError, match="has no experiment 09-none; it has 01-first, 02-double, 03-third"):
         run("toy", ["09-none"])
@@ -205,8 +231,8 @@ def test_unknown_experiment_is_an_error(project):
 
 def test_lock_is_free_again_after_its_holder_ended(project):
     with locked("toy") as record:
-        record({"01-first": 7})
-        assert running("toy") == {"01-first": 7}
+        record({"01-first": Place(7, "GPU 1")})
+        assert running("toy") == {"01-first": Place(7, "GPU 1")}
         with pytest.raises(ValueError, match=str(os.getpid())), locked("toy"):
             pass
     assert running("toy") == {}

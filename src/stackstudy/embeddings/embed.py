@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from stackstudy.embeddings.encoder import Encoder
+from stackstudy.embeddings.endpoint import Endpoint
 from stackstudy.embeddings.shards import Arrays, Shards, spread, spread_ragged
 from stackstudy.embeddings.store import is_complete, remove_sidecar, text_hash, write_sidecar
 from stackstudy.embeddings.vectors import chunk_vectors, pooled_and_token_vectors, pooled_vectors
@@ -39,21 +40,22 @@ def embed_questions(
     questions: pl.DataFrame,
     folder: Path,
     *,
-    encoder: Encoder,
+    encoder: Encoder | Endpoint,
     max_length: int,
     sequence_tokens: int,
     chunk_length: int,
     max_chunks: int,
     tokens_per_batch: int,
-    streams: Collection[str] = STREAMS,
+    streams: Collection[str] | None = None,
 ) -> None:
-    """Write `streams`, all of them if not told otherwise, of `questions` into the store `folder`.
+    """Write `streams`, all that the encoder can make if not told otherwise, of `questions` into the store `folder`.
 
     Streams that are there already, made of the same texts in the same way, are kept; a killed call goes on where it
     stopped and leaves the same bytes. Disk: a stream takes its size twice until it is complete.
     """
     if questions.is_empty():
         raise ValueError("there are no questions to embed: the question table has no rows")
+    streams = _streams(encoder, streams)
     tags = questions["tags"].explode().drop_nulls().unique().sort().to_list()
     ids, titles, bodies = (questions[name].to_list() for name in ("question_id", "title", "body"))
     about = _about(encoder, row_hash(questions), tokens_per_batch)
@@ -61,6 +63,8 @@ def embed_questions(
     chunked = {**about, "max_length": chunk_length, "max_chunks": max_chunks}
 
     def pooled(texts: list[str]) -> np.ndarray:
+        if isinstance(encoder, Endpoint):
+            return encoder.pooled_vectors(texts, max_length=max_length)
         return pooled_vectors(encoder, texts, max_length=max_length, tokens_per_batch=tokens_per_batch)
 
     def body(texts: list[str]) -> Arrays:
@@ -76,9 +80,12 @@ def embed_questions(
         return dict(zip(("body", "body_tokens", "body_tokens_mask"), arrays, strict=True))
 
     def chunks(texts: list[str]) -> Arrays:
-        vectors, counts = chunk_vectors(
-            encoder, texts, chunk_length=chunk_length, max_chunks=max_chunks, tokens_per_batch=tokens_per_batch
-        )
+        if isinstance(encoder, Endpoint):
+            vectors, counts = encoder.chunk_vectors(texts, chunk_length=chunk_length, max_chunks=max_chunks)
+        else:
+            vectors, counts = chunk_vectors(
+                encoder, texts, chunk_length=chunk_length, max_chunks=max_chunks, tokens_per_batch=tokens_per_batch
+            )
         return {"body_chunks": vectors, "counts": counts}
 
     spoken = [tag.replace("-", " ") for tag in tags]
@@ -94,7 +101,16 @@ def embed_questions(
             _carry_out(replace(task, streams=wanted), Path(folder), encoder.device)
 
 
-def _about(encoder: Encoder, rows: str, tokens_per_batch: int) -> dict[str, Any]:
+def _streams(encoder: Encoder | Endpoint, wanted: Collection[str] | None) -> Collection[str]:
+    """Return the streams to make. ValueError: vectors of tokens are wanted of an encoder that gives none."""
+    if not isinstance(encoder, Endpoint):
+        return STREAMS if wanted is None else wanted
+    if wanted is not None and "body_tokens" in wanted:
+        raise ValueError(f"encoder {encoder.name} gives no vectors of tokens: leave body_tokens out")
+    return tuple(name for name in STREAMS if name != "body_tokens") if wanted is None else wanted
+
+
+def _about(encoder: Encoder | Endpoint, rows: str, tokens_per_batch: int) -> dict[str, Any]:
     return {
         "encoder": encoder.name,
         "model": encoder.model_id,

@@ -2,15 +2,31 @@
 
 import time
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
 
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from stackstudy.runs.folder import last_lines, shown
 from stackstudy.runs.status import Row
 
 SECONDS_BETWEEN_SIGNS = 12.0  # of life, where there is no terminal to draw on
+LOG_LINES = 5  # of a failure, in the final table
 COLOURS = {"done": "green", "running": "cyan", "failed": "red", "stale": "yellow", "missing": "dim"}
+
+
+@dataclass(frozen=True)
+class Result:
+    """How an experiment of a batch came out; `good` when its results are at hand."""
+
+    name: str
+    state: str  # done, skipped, failed
+    seconds: float | None = None
+    reason: str = ""
+    good: bool = True
+    log: Path | None = None
 
 
 def table(rows: list[Row]) -> Table:
@@ -20,11 +36,13 @@ def table(rows: list[Row]) -> Table:
         result.add_column(column, no_wrap=True)
     for column in ("progress", "left", "time", "memory"):
         result.add_column(column, justify="right", no_wrap=True)
+    result.add_column("device")
     result.add_column("latest", overflow="fold")
     for row in rows:
         state = f"[{COLOURS[row.state]}]{row.state}[/]"
         memory = f"{row.memory_mb:.0f} MB" if row.memory_mb else ""
-        cells = (_steps(row), duration(row.seconds_left), duration(row.wall_seconds), memory, _latest(row))
+        times = (duration(row.seconds_left), duration(row.wall_seconds))
+        cells = (_steps(row), *times, memory, row.device, _latest(row))
         result.add_row(row.name, state, row.stage, *cells)
     return result
 
@@ -66,13 +84,26 @@ class View:
             for row in rows:
                 self.say(f"   {row.name}: {_line(row)}")
 
-    def failures(self, errors: dict[str, str], logs: dict[str, str], total: int) -> None:
-        """Print what failed, the last line of its error and where its log is."""
-        self.say(f"\n{len(errors)} of {total} experiments did not end well:", "bold red")
-        for name, error in errors.items():
-            self.say(f"  {name}  {error}")
-            if name in logs:
-                self.say(f"  {'':{len(name)}}  log: {logs[name]}")
+    def ended(self, result: Result) -> None:
+        """Say at once how an experiment came out."""
+        if result.good:
+            self.say(f"ok {result.name} ({duration(result.seconds)})")
+        else:
+            self.say(f"!! {result.name} failed after {duration(result.seconds)}: {result.reason}", "red")
+
+    def summary(self, results: list[Result]) -> None:
+        """Print the final table; failures come last, with the path and the last lines of their logs."""
+        width = max(len(result.name) for result in results)
+        self.say("")
+        for result in sorted(results, key=lambda result: not result.good):
+            about = result.reason or duration(result.seconds)
+            self.say(f"{result.name:{width}}  {result.state:7}  {about}", None if result.good else "red")
+            if result.log and result.log.exists():
+                self.say(f"  log: {shown(result.log)}")
+                for line in last_lines(result.log, LOG_LINES):
+                    self.say(f"  | {line.rstrip()}")
+        if bad := sum(not result.good for result in results):
+            self.say(f"{bad} of {len(results)} experiments did not end well", "bold red")
 
 
 def _line(row: Row) -> str:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 EVERY_RUN = ("params.yaml", "metrics.json", "environment.json")  # products of every notebook
+LATEST_BYTES = 64 * 1024  # of a log that are read for its last lines
 BY_HAND = "by hand"  # content of DONE after a run outside the runner, which writes the key there
 
 
@@ -165,6 +166,16 @@ def mark_done(folder: Path, key: str) -> None:
     """Write ``DONE``, the last file of a run."""
     with replacing(folder / "DONE") as fresh:
         fresh.write_text(key + "\n", encoding="utf-8")
+
+
+def last_lines(log: Path, count: int) -> list[str]:
+    """Return the last lines of a log that are not empty, at most `count`; none when there is no log."""
+    if not log.exists():
+        return []
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - LATEST_BYTES))
+        lines = file.read().decode(errors="replace").splitlines()
+    return [line for line in lines if line.strip()][-count:]
 
 
 def shown(path: Path) -> str:

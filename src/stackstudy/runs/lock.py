@@ -5,16 +5,17 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
 from stackstudy.paths import runs_dir
+from stackstudy.runs.executor import Place
 
 
 @contextmanager
-def locked(profile: str) -> Iterator[Callable[[Mapping[str, int]], None]]:
-    """Hold the lock of a profile; the yielded function records which experiments run in which process.
+def locked(profile: str) -> Iterator[Callable[[Mapping[str, Place]], None]]:
+    """Hold the lock of a profile; the yielded function records which experiments run, and where.
 
     ValueError: another process holds it. The lock ends with the process, however that ends.
     """
@@ -27,18 +28,16 @@ def locked(profile: str) -> Iterator[Callable[[Mapping[str, int]], None]]:
                 f"wait for it to end, `stackstudy status {profile} --watch` shows how far it is"
             )
 
-        def record(running: Mapping[str, int]) -> None:
-            file.seek(0)
-            file.truncate()
-            file.write(json.dumps({"runner": os.getpid(), "running": dict(running)}))
-            file.flush()
+        def record(running: Mapping[str, Place]) -> None:
+            with suppress(OSError):  # on a full disk nobody sees how far it is, but the batch goes on
+                path.write_text(json.dumps({"runner": os.getpid(), "running": dict(running)}), encoding="utf-8")
 
         record({})
         yield record
 
 
-def running(profile: str) -> dict[str, int]:
-    """Return the experiments that run now, with their process ids; empty when no runner is at work."""
+def running(profile: str) -> dict[str, Place]:
+    """Return the experiments that run now, and where; empty when no runner is at work."""
     path = _path(profile)
     if not path.exists():
         return {}
@@ -46,7 +45,7 @@ def running(profile: str) -> dict[str, int]:
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
-            return _content(path).get("running", {})
+            return {name: Place(*place) for name, place in _content(path).get("running", {}).items()}
     return {}
 
 

@@ -7,21 +7,24 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from stackstudy import params
 from stackstudy.paths import notebooks_dir, profiles_dir, project_root, runs_dir
 from stackstudy.runs.notebook import describe, read_notebook
+from stackstudy.runs.pool import Demand, visible_gpus
 
 DATA = "DATA"  # as a value of `source`: the path must come from the command line
 PLANTED = "planted"
 
 
 class Resources(BaseModel):
-    """How many experiments run at a time, and how long one may take."""
+    """What a machine gives: so many experiments at a time, GPUs, memory; and how long an experiment may take."""
 
     model_config = ConfigDict(extra="forbid")
     slots: int = Field(default=1, ge=1)
+    gpus: int | None = Field(default=None, ge=0)  # None: all that the machine shows
+    memory_gb: float | None = Field(default=None, gt=0)  # None: all that the machine has
     timeout_minutes: float = Field(gt=0)
 
 
@@ -32,6 +35,16 @@ class Entry(BaseModel):
     notebook: str | None = None
     parameters: dict[str, Any] = {}
     slots: int = Field(default=1, ge=1)  # that it takes, with their share of the cores
+    gpus: float | None = Field(default=None, ge=0)  # None: one, if its `device` is a GPU
+    memory_gb: float | None = Field(default=None, gt=0)  # it starts when so much is left, and ends when it takes more
+    timeout_minutes: float | None = Field(default=None, gt=0)
+
+    @field_validator("gpus")
+    @classmethod
+    def _whole_or_shared(cls, gpus: float | None) -> float | None:
+        if gpus is not None and gpus > 1 and gpus != int(gpus):
+            raise ValueError("a fraction of one GPU, or a whole number of them")
+        return gpus
 
 
 class ProfileFile(BaseModel):
@@ -68,7 +81,8 @@ class Experiment:
     notebook: Path
     parameters: params.Parameters
     upstream: tuple[str, ...]
-    slots: int = 1
+    timeout_minutes: float
+    demand: Demand
 
     @property
     def folder(self) -> Path:
@@ -160,12 +174,21 @@ def _resolve(name: str, file: ProfileFile, experiment: str, data: Path | None, a
         parameters = model(**values)
     except ValidationError as error:
         raise ValueError(f"profile {name}, experiment {experiment}: {describe(error)}") from error
-    slots = file.experiments[experiment].slots
-    if slots > file.resources.slots:
+    entry, resources = file.experiments[experiment], file.resources
+    if entry.slots > resources.slots:
         raise ValueError(
-            f"profile {name}, experiment {experiment}: takes {slots} slots, there are {file.resources.slots}"
+            f"profile {name}, experiment {experiment}: takes {entry.slots} slots, there are {resources.slots}"
         )
-    return Experiment(experiment, path, parameters, tuple(file.upstream(model)), slots)
+    timeout = entry.timeout_minutes or resources.timeout_minutes
+    return Experiment(experiment, path, parameters, tuple(file.upstream(model)), timeout, _demand(entry, parameters))
+
+
+def _demand(entry: Entry, parameters: params.Parameters) -> Demand:
+    gpus = entry.gpus
+    if gpus is None:
+        device = getattr(parameters, "device", "cpu")
+        gpus = 1 if device.startswith("cuda") or (device == "auto" and visible_gpus()) else 0
+    return Demand(entry.slots, gpus, entry.memory_gb)
 
 
 def _source(profile: str, experiment: str, source: Any, data: Path | None, at_hand: bool) -> Any:

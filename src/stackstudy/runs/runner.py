@@ -3,20 +3,24 @@
 import shutil
 import signal
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from rich.console import Console
 
 from stackstudy.paths import project_root, runs_dir
-from stackstudy.runs.display import View, duration
+from stackstudy.runs.display import Result, View
 from stackstudy.runs.environment import available_cores
-from stackstudy.runs.executor import Job, LocalExecutor, Outcome
-from stackstudy.runs.folder import mark_done, mark_failed, missing_products, save_parameters, shown
+from stackstudy.runs.executor import Executor, Job, LocalExecutor, Outcome, Place
+from stackstudy.runs.folder import last_lines, mark_done, mark_failed, missing_products, save_parameters
 from stackstudy.runs.key import Key, Modules, finished_key, key_of, keys_of, reasons_to_run
 from stackstudy.runs.lock import locked
+from stackstudy.runs.pool import this_machine
 from stackstudy.runs.profile import Experiment, Profile, load_profile
 from stackstudy.runs.status import running_rows
+from stackstudy.runs.worker import NOT_STARTED
 
 # Left by an attempt that did not end; checkpoints and shards stay, to go on from.
 NOT_TO_RESUME = ("DONE", "FAILED", "metrics.json", "environment.json", "progress.jsonl", "notebook.ipynb")
@@ -24,6 +28,8 @@ NOT_TO_RESUME = ("DONE", "FAILED", "metrics.json", "environment.json", "progress
 # another metric is no reason to train again.
 CHECKPOINTS, MODEL = "checkpoints", "model"
 INTERRUPTED = 130  # exit code of a program ended by Ctrl-C
+ATTEMPTS = 3  # at a job whose kernel does not start, or whose machine goes away; no other failure is tried again
+FULL = 2**20  # bytes free on a disk that is as good as full
 
 
 def run(
@@ -38,7 +44,8 @@ def run(
     """Bring a profile up to date (or some of its experiments, with what they need); return the exit code.
 
     `data` is where the questions come from. `why` tells the reason of each run, `dry_run` only says what would run.
-    0: all is up to date; 1: something failed, the rest that could run did; 130: interrupted.
+    0: all is up to date; 1: something failed, the rest that could run did; 130: interrupted. ValueError: another
+    runner works on the profile, or an experiment takes more than there is.
     """
     resolved = load_profile(profile, data)
     wanted = _with_upstream(resolved, experiments or list(resolved.experiments))
@@ -51,15 +58,14 @@ def run(
         view.say(f"profile {profile}: {len(wanted) - len(plan)} of {len(wanted)} experiments are up to date")
         return 0
     try:
-        with locked(profile) as record, LocalExecutor(resolved.resources.slots) as executor, view.watching():
-            errors = _Batch(resolved, wanted, executor, view, why=why).work(record)
+        with locked(profile) as record, _executor(resolved) as executor, view.watching():
+            _check_room(resolved, plan, executor)
+            results = _Batch(resolved, wanted, executor, view, why=why).work(record)
     except KeyboardInterrupt:
         view.say("interrupted: what is done stays, the next call goes on from there")
         return INTERRUPTED
-    if errors:
-        logs = {name: shown(wanted[name].folder / "log.txt") for name in errors if _has_log(wanted[name])}
-        view.failures(errors, logs, len(wanted))
-    return 1 if errors else 0
+    view.summary([results[name] for name in wanted])
+    return 0 if all(result.good for result in results.values()) else 1
 
 
 def run_quietly(profile: str, experiments: Sequence[str]) -> int:
@@ -74,39 +80,55 @@ def run_quietly(profile: str, experiments: Sequence[str]) -> int:
     return code
 
 
+def _executor(profile: Profile) -> Executor:
+    resources = profile.resources
+    return LocalExecutor(this_machine(resources.slots, resources.gpus, resources.memory_gb))
+
+
+def _check_room(profile: Profile, plan: Iterable[str], executor: Executor) -> None:
+    for name in plan:
+        if lack := executor.lacks(profile.experiments[name].demand):
+            raise ValueError(f"profile {profile.name}, experiment {name}: {lack}")
+
+
 class _Batch:
     """The experiments of one call: which wait, which are over and how."""
 
     def __init__(
-        self, profile: Profile, wanted: dict[str, Experiment], executor: LocalExecutor, view: View, *, why: bool
+        self, profile: Profile, wanted: dict[str, Experiment], executor: Executor, view: View, *, why: bool
     ) -> None:
         self.profile, self.wanted, self.executor, self.view, self.why = profile, wanted, executor, view, why
         self.waiting = list(wanted)
-        self.good: set[str] = set()
-        self.errors: dict[str, str] = {}
+        self.results: dict[str, Result] = {}
         self.keys: dict[str, Key] = {}
+        self.attempts: Counter[str] = Counter()
 
-    def work(self, record: Callable[[Mapping[str, int]], None]) -> dict[str, str]:
-        """Run everything; return the errors by experiment."""
+    def work(self, record: Callable[[Mapping[str, Place]], None]) -> dict[str, Result]:
+        """Run everything; return the results by experiment."""
         while self.waiting or self.executor.running:
             self._start_ready()
             record(self.executor.running)
             for outcome in self.executor.wait(0.5):
                 self._settle(outcome)
             self.view.update(running_rows(runs_dir(self.profile.name), self.executor.running))
-        return self.errors
+        return self.results
 
     def _start_ready(self) -> None:
+        gpus_awaited = False
         for name in list(self.waiting):
             experiment = self.wanted[name]
-            if broken := [other for other in experiment.upstream if other in self.errors]:
+            before = [self.results.get(other) for other in experiment.upstream]
+            if broken := [result.name for result in before if result and not result.good]:
                 self.waiting.remove(name)
-                self.errors[name] = f"blocked by {', '.join(broken)}"
-            elif self.good.issuperset(experiment.upstream):
-                if self.executor.free < experiment.slots:
-                    return  # the next in line waits for its slots, and nobody overtakes it
-                self.waiting.remove(name)
-                self._start(experiment)
+                self.results[name] = Result(name, "skipped", reason=f"blocked by {', '.join(broken)}", good=False)
+            elif all(before) and not (gpus_awaited and experiment.demand.gpus):
+                if self.executor.has_room(experiment.demand):
+                    self.waiting.remove(name)
+                    self._start(experiment)
+                elif experiment.demand.gpus:
+                    gpus_awaited = True  # only what needs no GPU overtakes the next in line for one
+                else:
+                    return  # and nobody else anybody
 
     def _start(self, experiment: Experiment) -> None:
         # The key is taken now and not when the batch began: hours may lie between, and someone may have edited.
@@ -114,23 +136,46 @@ class _Batch:
         key = key_of(experiment, upstream, Modules())
         reasons = reasons_to_run(experiment.folder, key)
         if not reasons:
-            self.good.add(experiment.name)
+            self.results[experiment.name] = Result(experiment.name, "skipped", reason="up to date")
             return
-        _prepare(experiment, key)
         self.keys[experiment.name] = key
-        self.executor.submit(_job(experiment, self.profile))
-        self.view.say(f"-> {experiment.name}" + _because(reasons, self.why))
+        self.attempts[experiment.name] += 1
+        try:
+            _prepare(experiment, key)
+            self.executor.submit(_job(experiment, self.profile))
+        except OSError as error:  # a full disk, a folder that may not be written
+            self._fail(experiment, str(error))
+        else:
+            self.view.say(f"-> {experiment.name}" + _because(reasons, self.why))
 
     def _settle(self, outcome: Outcome) -> None:
         experiment = self.wanted[outcome.name]
-        if error := _error(outcome, experiment, self.profile.resources.timeout_minutes):
-            mark_failed(experiment.folder, error)
-            self.errors[outcome.name] = error
-            self.view.say(f"!! {outcome.name} failed after {duration(outcome.seconds)}: {error}", "red")
+        again = outcome.lost or outcome.returncode == NOT_STARTED
+        error = _error(outcome, experiment)
+        if again and self.attempts[outcome.name] < ATTEMPTS:
+            self.waiting.insert(0, outcome.name)
+            self.view.say(f"~~ {outcome.name}: {error}; trying again")
+        elif error:
+            self._fail(experiment, error, outcome.seconds)
         else:
-            mark_done(experiment.folder, self.keys[outcome.name].value)
-            self.good.add(outcome.name)
-            self.view.say(f"ok {outcome.name} ({duration(outcome.seconds)})")
+            self._succeed(experiment, outcome.seconds)
+
+    def _succeed(self, experiment: Experiment, seconds: float) -> None:
+        try:
+            mark_done(experiment.folder, self.keys[experiment.name].value)
+        except OSError as error:
+            self._fail(experiment, str(error), seconds)
+        else:
+            self._end(Result(experiment.name, "done", seconds))
+
+    def _fail(self, experiment: Experiment, error: str, seconds: float = 0.0) -> None:
+        with suppress(OSError):  # without DONE it counts as missing then, which is as true
+            mark_failed(experiment.folder, error)
+        self._end(Result(experiment.name, "failed", seconds, error, good=False, log=experiment.folder / "log.txt"))
+
+    def _end(self, result: Result) -> None:
+        self.results[result.name] = result
+        self.view.ended(result)
 
 
 def _with_upstream(profile: Profile, names: Iterable[str]) -> dict[str, Experiment]:
@@ -171,10 +216,10 @@ def _job(experiment: Experiment, profile: Profile) -> Job:
     return Job(
         name=experiment.name,
         command=[sys.executable, "-m", "stackstudy.runs.worker", str(experiment.notebook), str(folder)],
-        environment=environment | _threads(experiment.slots, profile.resources.slots),
+        environment=environment | _threads(experiment.demand.slots, profile.resources.slots),
         log=folder / "log.txt",
-        timeout_seconds=60 * profile.resources.timeout_minutes,
-        slots=experiment.slots,
+        timeout_minutes=experiment.timeout_minutes,
+        demand=experiment.demand,
     )
 
 
@@ -193,22 +238,19 @@ def _threads(slots: int, of: int) -> dict[str, str]:
     return dict.fromkeys(libraries, share)
 
 
-def _error(outcome: Outcome, experiment: Experiment, timeout_minutes: float) -> str | None:
+def _error(outcome: Outcome, experiment: Experiment) -> str | None:
     """Return in one line why a job did not end well, None when it did."""
-    if outcome.timed_out:
-        return f"stopped after {timeout_minutes:g} minutes (timeout_minutes of the profile)"
+    if outcome.stopped:
+        return outcome.stopped
     if outcome.returncode < 0:
         name = signal.Signals(-outcome.returncode).name
         return f"ended by {name}" + (", often a lack of memory" if name == "SIGKILL" else "")
     if outcome.returncode > 0:
-        lines = (experiment.folder / "log.txt").read_text(encoding="utf-8", errors="replace").split("\n")
-        return next((line.strip() for line in reversed(lines) if line.strip()), f"exit code {outcome.returncode}")
+        last = last_lines(experiment.folder / "log.txt", 1) or [f"exit code {outcome.returncode}"]
+        full = shutil.disk_usage(experiment.folder).free < FULL
+        return last[0].strip() + (" (the disk is full)" if full else "")
     missing = missing_products(experiment.folder, experiment.parameters)
     return f"ended without its products {', '.join(missing)}" if missing else None
-
-
-def _has_log(experiment: Experiment) -> bool:
-    return (experiment.folder / "log.txt").exists()
 
 
 def _because(reasons: list[str], why: bool) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from stackstudy import params
 from stackstudy.paths import runs_dir
 from stackstudy.runs import progress
+from stackstudy.runs.executor import Place
 from stackstudy.runs.folder import failure
 from stackstudy.runs.key import keys_of, reasons_to_run
 from stackstudy.runs.lock import running
@@ -30,6 +31,7 @@ class Row:
     values: dict[str, float] = field(default_factory=dict)
     wall_seconds: float | None = None
     memory_mb: float | None = None
+    device: str = ""
 
 
 def overview(profile: str) -> list[Row]:
@@ -58,21 +60,23 @@ def reasons_of(profile: str) -> dict[str, list[str]]:
     return {name: reasons_to_run(experiment.folder, keys[name]) for name, experiment in experiments.items()}
 
 
-def running_rows(folder: Path, under_way: dict[str, int]) -> list[Row]:
-    """Return the rows of the experiments that run now; `under_way` has their process ids."""
-    return [_running_row(name, folder / name, pid) for name, pid in under_way.items()]
+def running_rows(folder: Path, under_way: dict[str, Place]) -> list[Row]:
+    """Return the rows of the experiments that run now; `under_way` says where."""
+    return [_running_row(name, folder / name, place) for name, place in under_way.items()]
 
 
-def _running_row(name: str, folder: Path, pid: int) -> Row:
+def _running_row(name: str, folder: Path, place: Place) -> Row:
     begun = (folder / "key.json").stat().st_mtime if (folder / "key.json").exists() else time.time()
-    memory = memory_of_tree(pid) / 2**20
-    return Row(name, "running", wall_seconds=time.time() - begun, memory_mb=memory, **_reported(folder))
+    memory = None if place.pid is None else memory_of_tree(place.pid) / 2**20
+    costs = {"wall_seconds": time.time() - begun, "memory_mb": memory, "device": place.device}
+    return Row(name, "running", **costs, **_reported(folder))
 
 
 def _resting_row(name: str, folder: Path, reasons: list[str]) -> Row:
     environment = folder / "environment.json"
     about = json.loads(environment.read_text(encoding="utf-8")) if environment.exists() else {}
     costs = {"wall_seconds": about.get("wall_seconds"), "memory_mb": about.get("peak_memory_mb")}
+    costs["device"] = about.get("device", "")
     reported = _reported(folder) | {"seconds_left": None}
     if error := failure(folder):
         return Row(name, "failed", error, **costs, **reported)

@@ -12,6 +12,8 @@ from pathlib import Path
 
 from stackstudy.runs.processes import die_with_parent
 
+NOT_STARTED = 75  # exit code, EX_TEMPFAIL of sysexits.h: no line of the notebook has run, another try may help
+KERNEL_SECONDS = 180  # for a kernel to answer, on a machine that is busy
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 KERNEL = """
 import os
@@ -23,10 +25,11 @@ launch_new_instance()
 
 
 def execute(notebook: Path, folder: Path) -> int:
-    """Execute `notebook` with the parameters of `folder`; return 0, or 1 after an error in a cell."""
+    """Execute `notebook` with the parameters of `folder`; return 0, 1 after an error in a cell, or NOT_STARTED."""
     import papermill
     import yaml
     from jupyter_client.manager import AsyncKernelManager
+    from nbclient.exceptions import DeadKernelError
 
     class OwnKernel(AsyncKernelManager):
         """The kernel of this interpreter, whatever kernels this user has installed; it ends with this process."""
@@ -41,6 +44,7 @@ def execute(notebook: Path, folder: Path) -> int:
             parameters=yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8")),
             kernel_name="python3",
             kernel_manager_class=OwnKernel,
+            start_timeout=KERNEL_SECONDS,
             progress_bar=False,
             log_output=True,
             cwd=notebook.parent,
@@ -49,6 +53,12 @@ def execute(notebook: Path, folder: Path) -> int:
         print(*(COLOURS.sub("", line) for line in error.traceback), sep="\n")
         print(one_line(f"{error.ename}: {error.evalue}"))
         return 1
+    except DeadKernelError as error:
+        print(one_line(f"{type(error).__name__}: {error}"))
+        return 1
+    except RuntimeError as error:  # so says jupyter_client when a kernel dies or is silent before its first answer
+        print(one_line(f"the kernel did not start: {error}"))
+        return NOT_STARTED
     return 0
 
 
