@@ -1,7 +1,7 @@
 # stackstudy: `make` alone prints what there is to do.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help env report paper test notebooks lint lab clean
+.PHONY: help env report paper batch test test-cluster notebooks lint lab clean
 
 PROFILE ?= sample
 DATA ?=
@@ -21,7 +21,7 @@ STAMP := $(ENV_DIR)/.stackstudy-$(shell cksum requirements.txt pyproject.toml | 
 help: ## Print this list
 	@echo "stackstudy: predict the tags and the score of Stack Exchange questions"
 	@echo
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
 	@echo
 	@echo "  PROFILE=$(PROFILE)  one of:$(patsubst profiles/%.yaml, %,$(wildcard profiles/*.yaml))"
 	@echo "  DATA=path       a Posts.xml, .7z, CSV or parquet of questions, for reference and paper to run on;"
@@ -49,12 +49,19 @@ report: $(STAMP) ## Run what is missing and build the paper (PDF, HTML, DOCX)
 paper: $(STAMP) ## Build the paper alone, from the results at hand
 	@$(BIN)/stackstudy paper $(PROFILE)
 
+batch: $(STAMP) ## Run what is missing or stale of PROFILE, and nothing else: for a server
+	@$(BIN)/stackstudy run $(PROFILE) $(if $(DATA),--data '$(DATA)')
+
 notebooks: $(STAMP) ## Execute all notebooks in place, at smoke size
 	@$(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False notebooks/*.ipynb
 
 test: $(STAMP) ## Run all tests, nbval over the notebooks included
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile tests
 	@$(BIN)/python -m pytest --nbval-lax notebooks
+
+test-cluster: $(STAMP) ## Test the executor ray on a cluster of three local nodes
+	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint requirements.txt --editable '.[cluster]'
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m cluster tests/runs
 
 lint: $(STAMP) ## Check style and format
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
