@@ -1,7 +1,7 @@
 # stackstudy: `make` alone prints what there is to do.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help env report paper test test-browser notebooks lint lab ask site clean
+.PHONY: help env report paper batch test test-browser test-cluster notebooks lint lab ask site clean
 
 PROFILE ?= sample
 DATA ?=
@@ -49,6 +49,9 @@ report: $(STAMP) ## Run what is missing and build the paper (PDF, HTML, DOCX)
 paper: $(STAMP) ## Build the paper alone, from the results at hand
 	@$(BIN)/stackstudy paper $(PROFILE)
 
+batch: $(STAMP) ## Run what is missing or stale of PROFILE, and nothing else: for a server
+	@$(BIN)/stackstudy run $(PROFILE) $(if $(DATA),--data '$(DATA)')
+
 notebooks: $(STAMP) ## Execute all notebooks in place, at smoke size
 	@$(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False --ExecutePreprocessor.store_widget_state=False notebooks/*.ipynb
 
@@ -59,6 +62,10 @@ test: $(STAMP) ## Run all tests, nbval over the notebooks included
 test-browser: $(STAMP) ## Run the tests that open JupyterLab, the page of questions and the site in Chromium
 	@$(BIN)/python -m pip install --disable-pip-version-check --quiet -c requirements.txt 'playwright==1.65.2'
 	@$(BIN)/python -m pytest -m browser tests/browser
+
+test-cluster: $(STAMP) ## Test the executor ray on a cluster of three local nodes
+	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint requirements.txt --editable '.[cluster]'
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m cluster tests/runs
 
 lint: $(STAMP) ## Check style and format
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

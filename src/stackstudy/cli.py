@@ -70,11 +70,14 @@ def run(
     data: Data = None,
     why: Annotated[bool, typer.Option("--why", help="Tell the reason of each run.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would run.")] = False,
+    executor: Annotated[
+        Literal["local", "ray"], typer.Option(help="ray: on the cluster of RAY_ADDRESS, or one of this machine.")
+    ] = "local",
 ) -> None:
     """Run the experiments of a profile that are missing or stale."""
     from stackstudy.runs.runner import run as run_profile
 
-    raise typer.Exit(run_profile(profile, experiments, data, why=why, dry_run=dry_run))
+    raise typer.Exit(run_profile(profile, experiments, data, why=why, dry_run=dry_run, executor=executor))
 
 
 @commands.command()

@@ -1,6 +1,7 @@
 """A toy project of three notebooks in a temporary folder."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,9 @@ if p.trouble == "sleep":
         report("waiting", step, 600, loss=0.5)
         time.sleep(0.1)
 if note == "hang": time.sleep(600)
+while note == "wait" and toy.planned(run.folder.parents[2], p.experiment):
+    report("waiting", 1, 2)
+    time.sleep(0.1)
 hog = []
 while note == "eat" and len(hog) < 40:
     hog.append(bytearray(os.urandom(1 << 16) * 512))
@@ -105,7 +109,7 @@ def _cell(code: str, number: int) -> dict:
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     monkeypatch.setenv("STACKSTUDY_ROOT", str(tmp_path))
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.delenv("STACKSTUDY_RUN_DIR", raising=False)
     monkeypatch.setattr(params, "NOTEBOOKS", toy.NOTEBOOKS)

@@ -39,11 +39,13 @@ def run(
     *,
     why: bool = False,
     dry_run: bool = False,
+    executor: str = "local",
     console: Console | None = None,
 ) -> int:
     """Bring a profile up to date (or some of its experiments, with what they need); return the exit code.
 
-    `data` is where the questions come from. `why` tells the reason of each run, `dry_run` only says what would run.
+    `data` is where the questions come from. `why` tells the reason of each run, `dry_run` only says what would run;
+    `executor` is "local" or "ray".
     0: all is up to date; 1: something failed, the rest that could run did; 130: interrupted. ValueError: another
     runner works on the profile, or an experiment takes more than there is.
     """
@@ -58,9 +60,9 @@ def run(
         view.say(f"profile {profile}: {len(wanted) - len(plan)} of {len(wanted)} experiments are up to date")
         return 0
     try:
-        with locked(profile) as record, _executor(resolved) as executor, view.watching():
-            _check_room(resolved, plan, executor)
-            results = _Batch(resolved, wanted, executor, view, why=why).work(record)
+        with locked(profile) as record, _executor(executor, resolved) as place, view.watching():
+            _check_room(resolved, plan, place)
+            results = _Batch(resolved, wanted, place, view, why=why).work(record)
     except KeyboardInterrupt:
         view.say("interrupted: what is done stays, the next call goes on from there")
         return INTERRUPTED
@@ -80,8 +82,12 @@ def run_quietly(profile: str, experiments: Sequence[str]) -> int:
     return code
 
 
-def _executor(profile: Profile) -> Executor:
+def _executor(kind: str, profile: Profile) -> Executor:
     resources = profile.resources
+    if kind == "ray":
+        from stackstudy.runs.ray_executor import RayExecutor
+
+        return RayExecutor(resources.slots)
     return LocalExecutor(this_machine(resources.slots, resources.gpus, resources.memory_gb))
 
 
