@@ -94,7 +94,7 @@ class Project:
             "resources": {"slots": slots, "timeout_minutes": timeout},
             "experiments": EXPERIMENTS,
         }
-        (self.root / "profiles" / f"{name}.yaml").write_text(yaml.safe_dump(content | sections))
+        (self.root / "profiles" / f"{name}.yaml").write_text(yaml.safe_dump(content | sections, sort_keys=False))
 
     def run_folder(self, experiment: str) -> Path:
         return self.root / "runs" / "toy" / experiment
