@@ -181,7 +181,8 @@ def test_a_kill_leaves_no_process(project, victim):
 
 def test_interrupt_ends_everything(project):
     project.profile(experiments={"01-first": {"parameters": {"trouble": "sleep"}}})
-    process = subprocess.Popen([sys.executable, "-c", RUNNER], stdout=subprocess.PIPE, text=True)
+    heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"  # even where the tests ignore it
+    process = subprocess.Popen([sys.executable, "-c", heard + RUNNER], stdout=subprocess.PIPE, text=True)
     wait_until((project.run_folder("01-first") / "progress.jsonl").exists)
     process.send_signal(signal.SIGINT)
     out, _ = process.communicate(timeout=60)
