@@ -53,9 +53,10 @@ def test_the_store_holds_every_stream_and_nothing_else(store):
 @pytest.mark.parametrize("streams", [("title",), ("body",), ("body_tokens",), ("tag", "body_chunks")])
 def test_only_the_streams_that_are_asked_for_are_made(store, tiny, table, tmp_path, streams):
     embed_questions(table(ROWS), tmp_path / "some", encoder=tiny, **SIZES, streams=streams)
-    made, all_of_them = contents(tmp_path / "some"), contents(store)
+    made = contents(tmp_path / "some")
     assert {name.split(".")[0] for name in made if name.endswith(".json")} == set(streams)
-    assert made == {name: all_of_them[name] for name in made}
+    for name in (name for name in made if name.endswith(".npy")):  # in batches of other texts, so to rounding
+        np.testing.assert_allclose(np.load(tmp_path / "some" / name), np.load(store / name), atol=4e-3)
 
 
 def test_questions_without_tags_can_be_embedded(tiny, table, tmp_path):
@@ -192,7 +193,7 @@ def test_identical_texts_are_embedded_once(monkeypatch, tmp_path, tiny, table):
     seen = count_windows(monkeypatch)
     twins = table(20, body=["w1 w2", "w3"] * 10, title=["w4"] * 20)
     embed_questions(twins, tmp_path, encoder=tiny, **SIZES)
-    assert len(seen) == 4 + 1 + 2 + 2
+    assert len(seen) == 2 + 1 + 2  # tags that this vocabulary tells apart, titles, and bodies that are one chunk
     close_to_encode(load_stream(tmp_path, "body"), tiny, ["w1 w2", "w3"] * 10)
 
 
@@ -213,12 +214,12 @@ def test_a_vector_that_is_not_finite_names_its_row(monkeypatch, tmp_path, tiny, 
 
 
 def test_a_broken_chunk_names_its_row(monkeypatch, tmp_path, tiny, table):
-    def broken(encoder, texts, **_):
+    def broken(encoder, texts, *_, **__):
         vectors = np.ones((2 * len(texts), 16), dtype=np.float16)
         vectors[7] = np.inf  # second chunk of the fourth text
-        return vectors, np.full(len(texts), 2)
+        return {"body_chunks": vectors, "counts": np.full(len(texts), 2)}
 
-    monkeypatch.setattr(module, "chunk_vectors", broken)
+    monkeypatch.setattr(module, "body_vectors", broken)
     with pytest.raises(ValueError, match=r"embedding body_chunks: the vector of row 4 \(104\)"):
         embed_questions(
             table(6, body=["w1", "w1", "w2", "w3", "w4", "w5"]), tmp_path, encoder=replace(tiny, name="x"), **SIZES

@@ -3,7 +3,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stackstudy.embeddings.vectors import chunk_vectors, first_tokens, pooled_and_token_vectors, pooled_vectors
+from stackstudy.embeddings.encoder import Encoder
+from stackstudy.embeddings.vectors import body_vectors, first_tokens, pooled_vectors
+
+CUT = {"max_length": 20, "sequence_tokens": 4, "chunk_length": 12, "max_chunks": 2}
 
 
 @given(st.lists(st.lists(st.booleans(), min_size=6, max_size=6), min_size=1, max_size=5), st.integers(1, 8))
@@ -27,7 +30,7 @@ def test_broken_padding_does_not_leak_into_the_zeros():
 
 def test_token_vectors_come_from_the_pass_that_made_the_pooled_ones(tiny):
     texts = ["w1 w2 w3", "", "w4 w5 w6 w7 w8 w9"]
-    pooled, tokens, mask = pooled_and_token_vectors(tiny, texts, max_length=20, sequence_tokens=4, tokens_per_batch=16)
+    pooled, tokens, mask = body_vectors(tiny, texts, ("body", "body_tokens"), **CUT, tokens_per_batch=16).values()
     assert (pooled.dtype, tokens.dtype, tokens.shape) == (np.float16, np.float16, (3, 4, 16))
     assert mask.sum(axis=1).tolist() == [3, 0, 4]
     assert not tokens[~mask].any()
@@ -47,7 +50,20 @@ def test_results_do_not_depend_on_the_budget(tiny):
 
 def test_chunks_are_the_texts_of_the_windows(tiny):
     body = " ".join(f"w{i}" for i in range(25))
-    vectors, counts = chunk_vectors(tiny, ["", body, "w1"], chunk_length=12, max_chunks=2, tokens_per_batch=64)
+    vectors, counts = body_vectors(tiny, ["", body, "w1"], ("body_chunks",), **CUT, tokens_per_batch=64).values()
     assert counts.tolist() == [1, 2, 1]
     pieces = ["", " ".join(f"w{i}" for i in range(10)), " ".join(f"w{i}" for i in range(10, 20)), "w1"]
     np.testing.assert_allclose(vectors, tiny.model.encode(pieces, normalize_embeddings=True), atol=2e-3)
+
+
+def test_what_two_streams_need_is_encoded_once(tiny, monkeypatch):
+    texts = ["w1 w2", "w3 w4 w5", " ".join(f"w{i}" for i in range(15)), "w1 w2"]
+    seen, forward = [], Encoder.forward
+    monkeypatch.setattr(Encoder, "forward", lambda self, windows: seen.extend(windows) or forward(self, windows))
+    arrays = body_vectors(tiny, texts, ("body", "body_tokens", "body_chunks"), **CUT, tokens_per_batch=64)
+    assert len(seen) == 2 + 1 + 2  # two short texts, of the long one its beginning and two chunks
+    assert arrays["counts"].tolist() == [1, 1, 2, 1]
+    np.testing.assert_array_equal(arrays["body"][[0, 1, 3]], arrays["body_chunks"][[0, 1, 4]])
+    alone = body_vectors(tiny, texts, ("body_tokens",), **CUT, tokens_per_batch=1)
+    np.testing.assert_allclose(arrays["body_tokens"], alone["body_tokens"], atol=2e-3)
+    np.testing.assert_array_equal(arrays["body_tokens_mask"], alone["body_tokens_mask"])

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import nn
 
-from stackstudy.models import training
+from stackstudy.models import course, training
 from stackstudy.models.course import Metric
 from stackstudy.models.mixup import Mixup
 from stackstudy.models.mlp import BodyMLP
@@ -31,6 +31,11 @@ VARIANTS = {
     "manifold mixup": replace(OPTIONS, mixup=replace(MIXUP, kind="manifold")),
 }
 ACCURACY = Metric("accuracy", lambda outputs, targets: ((outputs > 0) == targets).mean(), "max")
+
+
+@pytest.fixture(autouse=True)
+def a_state_after_each_epoch(monkeypatch):
+    monkeypatch.setattr(course, "CHECKPOINT_SECONDS", 0)
 
 
 def planted(rows: int = 300) -> Data:
@@ -114,6 +119,7 @@ def report(stage, done, total, **values):
     if done == 2:
         os.kill(os.getpid(), signal.SIGKILL)
 t.progress.report = report
+t.course.CHECKPOINT_SECONDS = 0
 t.run(Path({folder!r}))
 """
 
@@ -123,6 +129,14 @@ def test_the_state_survives_sigkill(tmp_path):
     assert subprocess.run([sys.executable, "-c", script], capture_output=True, check=False).returncode == -9
     assert (tmp_path / "killed" / "last.ckpt").exists()
     assert outputs(run(tmp_path / "killed")) == outputs(run(tmp_path / "undisturbed"))
+
+
+def test_short_epochs_share_a_state(tmp_path, monkeypatch):
+    monkeypatch.setattr(course, "CHECKPOINT_SECONDS", 3600)
+    kill_after(3, monkeypatch)
+    with pytest.raises(Killed):
+        run(tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_finished_training_is_not_repeated(tmp_path, monkeypatch):

@@ -15,12 +15,12 @@ from stackstudy.embeddings.encoder import Encoder
 from stackstudy.embeddings.endpoint import Endpoint
 from stackstudy.embeddings.shards import Arrays, Shards, spread, spread_ragged
 from stackstudy.embeddings.store import is_complete, remove_sidecar, text_hash, write_sidecar
-from stackstudy.embeddings.vectors import chunk_vectors, pooled_and_token_vectors, pooled_vectors
+from stackstudy.embeddings.vectors import body_vectors, pooled_vectors
 from stackstudy.paths import replacing
 from stackstudy.questions.schema import row_hash
 from stackstudy.runs.progress import report
 
-FORMAT = 1  # raise it when the same texts and parameters are to give other vectors; stores made before are then stale
+FORMAT = 2  # raise it when the same texts and parameters are to give other vectors; stores made before are then stale
 STREAMS = ("tag", "title", "body", "body_tokens", "body_chunks")
 VERSIONS = ("sentence-transformers", "tokenizers", "torch", "transformers")
 
@@ -62,39 +62,29 @@ def embed_questions(
     one = {**about, "max_length": max_length}
     chunked = {**about, "max_length": chunk_length, "max_chunks": max_chunks}
 
+    sizes = {"chunk_length": chunk_length, "max_chunks": max_chunks}
+
     def pooled(texts: list[str]) -> np.ndarray:
         if isinstance(encoder, Endpoint):
             return encoder.pooled_vectors(texts, max_length=max_length)
         return pooled_vectors(encoder, texts, max_length=max_length, tokens_per_batch=tokens_per_batch)
 
     def body(texts: list[str]) -> Arrays:
-        if "body_tokens" not in streams:
-            return {"body": pooled(texts)}
-        arrays = pooled_and_token_vectors(
-            encoder,
-            texts,
-            max_length=max_length,
-            sequence_tokens=sequence_tokens,
-            tokens_per_batch=tokens_per_batch,
-        )
-        return dict(zip(("body", "body_tokens", "body_tokens_mask"), arrays, strict=True))
-
-    def chunks(texts: list[str]) -> Arrays:
-        if isinstance(encoder, Endpoint):
-            vectors, counts = encoder.chunk_vectors(texts, chunk_length=chunk_length, max_chunks=max_chunks)
-        else:
-            vectors, counts = chunk_vectors(
-                encoder, texts, chunk_length=chunk_length, max_chunks=max_chunks, tokens_per_batch=tokens_per_batch
-            )
-        return {"body_chunks": vectors, "counts": counts}
+        if not isinstance(encoder, Endpoint):
+            cut = {"max_length": max_length, "sequence_tokens": sequence_tokens, **sizes}
+            return body_vectors(encoder, texts, body_streams.keys(), **cut, tokens_per_batch=tokens_per_batch)
+        arrays = {"body": pooled(texts)} if "body" in body_streams else {}
+        if "body_chunks" in body_streams:
+            arrays["body_chunks"], arrays["counts"] = encoder.chunk_vectors(texts, **sizes)
+        return arrays
 
     spoken = [tag.replace("-", " ") for tag in tags]
-    body_streams = {"body": one, "body_tokens": {**one, "sequence_tokens": sequence_tokens}}
+    sidecars = {"body": one, "body_tokens": {**one, "sequence_tokens": sequence_tokens}, "body_chunks": chunked}
+    body_streams = {name: sidecar for name, sidecar in sidecars.items() if name in streams}
     tasks = (
         _Task("tag", spoken, tags, {"tag": {**one, "tags": tags}}, lambda texts: {"tag": pooled(texts)}),
         _Task("title", titles, ids, {"title": one}, lambda texts: {"title": pooled(texts)}),
         _Task("body", bodies, ids, body_streams, body),
-        _Task("body_chunks", bodies, ids, {"body_chunks": chunked}, chunks),
     )
     for task in tasks:
         if wanted := {name: sidecar for name, sidecar in task.streams.items() if name in streams}:
@@ -158,8 +148,8 @@ def _fill(task: _Task, shards: Shards, texts: list[str], owners: np.ndarray) -> 
 
 
 def _check_finite(task: _Task, arrays: Arrays, owners: np.ndarray, start: int) -> None:
-    counts = arrays.get("counts")
     for name, array in arrays.items():
+        counts = arrays["counts"] if name == "body_chunks" else None
         bad = np.flatnonzero(~np.isfinite(array).reshape(len(array), -1).all(axis=1))
         if bad.size:
             text = bad[0] if counts is None else np.repeat(np.arange(counts.size), counts)[bad[0]]

@@ -1,6 +1,6 @@
 """Texts to float16 vectors: one a text, one for each of its first tokens, or one for each chunk of it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import torch
@@ -15,24 +15,35 @@ def pooled_vectors(encoder: Encoder, texts: Sequence[str], *, max_length: int, t
     return _encode(encoder, windows, tokens_per_batch)[0]
 
 
-def pooled_and_token_vectors(
-    encoder: Encoder, texts: Sequence[str], *, max_length: int, sequence_tokens: int, tokens_per_batch: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return, from one pass, pooled (n, d), the first s = sequence_tokens token vectors (n, s, d), their mask (n, s).
+def body_vectors(
+    encoder: Encoder,
+    texts: Sequence[str],
+    streams: Collection[str],
+    *,
+    max_length: int,
+    sequence_tokens: int,
+    chunk_length: int,
+    max_chunks: int,
+    tokens_per_batch: int,
+) -> dict[str, np.ndarray]:
+    """Return the arrays of `streams` from one pass; a run of tokens that two of them need is encoded once.
 
-    Tokens that the tokenizer adds do not count; after the last token of a text come zeros and False.
+    "body": unit vectors of the first `max_length` tokens, float16 (n, d). "body_tokens": of these the first
+    s = sequence_tokens vectors (n, s, d), and "body_tokens_mask" (n, s); tokens that the tokenizer adds do not count,
+    after the last one come zeros and False. "body_chunks": unit vectors of consecutive chunks of whole texts
+    (total, d), and "counts" (n,), how many each text has.
     """
-    windows = [cut[0] for cut in encoder.tokenize(texts, max_length)]
-    return _encode(encoder, windows, tokens_per_batch, sequence_tokens)
-
-
-def chunk_vectors(
-    encoder: Encoder, texts: Sequence[str], *, chunk_length: int, max_chunks: int, tokens_per_batch: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return unit vectors of consecutive chunks of whole texts, float16 (total, d), and how many each text has (n,)."""
-    cuts = encoder.tokenize(texts, chunk_length, max_chunks)
-    windows = [window for cut in cuts for window in cut]
-    return _encode(encoder, windows, tokens_per_batch)[0], np.array([len(cut) for cut in cuts], dtype=np.int64)
+    firsts = [cut[0] for cut in encoder.tokenize(texts, max_length)] if {"body", "body_tokens"} & set(streams) else []
+    cuts = encoder.tokenize(texts, chunk_length, max_chunks) if "body_chunks" in streams else []
+    windows = [*firsts, *(window for cut in cuts for window in cut)]
+    pooled, tokens, mask = _encode(encoder, windows, tokens_per_batch, sequence_tokens, len(firsts))
+    counts = np.array([len(cut) for cut in cuts], dtype=np.int64)
+    arrays = {
+        "body": {"body": pooled[: len(firsts)]},
+        "body_tokens": {"body_tokens": tokens, "body_tokens_mask": mask},
+        "body_chunks": {"body_chunks": pooled[len(firsts) :], "counts": counts},
+    }
+    return {name: array for stream in streams for name, array in arrays[stream].items()}
 
 
 def first_tokens(states: torch.Tensor, content: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -47,17 +58,23 @@ def first_tokens(states: torch.Tensor, content: torch.Tensor, count: int) -> tup
 
 
 def _encode(
-    encoder: Encoder, windows: list[Window], tokens_per_batch: int, sequence_tokens: int = 0
+    encoder: Encoder, windows: Sequence[Window], tokens_per_batch: int, sequence_tokens: int = 0, sequences: int = 0
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    pooled = np.empty((len(windows), encoder.dimension), dtype=np.float16)
-    tokens = np.zeros((len(windows), sequence_tokens, encoder.dimension), dtype=np.float16)
-    mask = np.zeros((len(windows), sequence_tokens), dtype=bool)
-    lengths = np.array([len(window["input_ids"]) for window in windows], dtype=np.int64)
+    """Return vectors of all windows, and the first token vectors of the first `sequences` of them, with their mask."""
+    places: dict[tuple[int, ...], int] = {}
+    owners = np.array([places.setdefault(tuple(window["input_ids"]), len(places)) for window in windows], dtype=int)
+    distinct = [windows[i] for i in np.unique(owners, return_index=True)[1]]
+    long = int(owners[:sequences].max(initial=-1)) + 1  # so many of them give token vectors; they come first
+    pooled = np.empty((len(distinct), encoder.dimension), dtype=np.float16)
+    tokens = np.zeros((long, sequence_tokens, encoder.dimension), dtype=np.float16)
+    mask = np.zeros((long, sequence_tokens), dtype=bool)
+    lengths = np.array([len(window["input_ids"]) for window in distinct], dtype=np.int64)
     for batch in plan_batches(lengths, tokens_per_batch):
-        vectors, states, content = encoder.forward([windows[i] for i in batch])
+        vectors, states, content = encoder.forward([distinct[i] for i in batch])
         pooled[batch] = vectors.half().cpu().numpy()
-        if sequence_tokens:
-            first, present = first_tokens(states, content, sequence_tokens)
-            tokens[batch, : first.shape[1]] = first.half().cpu().numpy()
-            mask[batch, : first.shape[1]] = present.cpu().numpy()
-    return pooled, tokens, mask
+        if sequence_tokens and (of := batch[(inside := batch < long)]).size:
+            inside = torch.from_numpy(inside)
+            first, present = first_tokens(states[inside], content[inside], sequence_tokens)
+            tokens[of, : first.shape[1]] = first.half().cpu().numpy()
+            mask[of, : first.shape[1]] = present.cpu().numpy()
+    return pooled[owners], tokens[owners[:sequences]], mask[owners[:sequences]]

@@ -15,6 +15,8 @@ from torch import Tensor
 from stackstudy.paths import replacing
 from stackstudy.runs import progress
 
+CHECKPOINT_SECONDS = 10.0  # of work that a kill may cost; the state is three times the network, an epoch often short
+
 
 @dataclass(frozen=True)
 class Metric:
@@ -29,7 +31,7 @@ class Metric:
 
 
 class Course(Callback):
-    """History and best weights of a training; writes all that a resume needs after each epoch and says when to stop.
+    """History and best weights of a training; writes all that a resume needs at ends of epochs and says when to stop.
 
     Without `patience` all epochs are run, and the weights of the last one count as the best. `mark` tells trainings
     apart: only the state of one with the same mark is taken up.
@@ -44,7 +46,7 @@ class Course(Callback):
         self.best: dict[str, Tensor] = {}
         self.best_epoch = 0
         self.seconds = 0.0  # that all calls together have taken, up to the last epoch
-        self._since = time.monotonic()
+        self._since = self._saved = time.monotonic()
 
     @property
     def over(self) -> bool:
@@ -77,7 +79,7 @@ class Course(Callback):
         """Keep the result instead of the state of the optimiser, which is three times as large."""
         with replacing(self.finished) as fresh:
             torch.save({"callbacks": {self.state_key: self.state_dict()}}, fresh)
-        self.last.unlink()
+        self.last.unlink(missing_ok=True)
 
     def state_dict(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in ("mark", "history", "best", "best_epoch", "seconds")}
@@ -97,8 +99,10 @@ class Course(Callback):
         self.seconds, self._since = self.seconds + time.monotonic() - self._since, time.monotonic()
         trainer.should_stop = self.over
         training.adapt(self.values()[-1])
-        with replacing(self.last) as fresh:
-            trainer.save_checkpoint(fresh)
+        if time.monotonic() - self._saved >= CHECKPOINT_SECONDS:
+            with replacing(self.last) as fresh:
+                trainer.save_checkpoint(fresh)
+            self._saved = time.monotonic()
         progress.report(f"training, seed {self.seed}", epoch, self.max_epochs, **found)
 
     def _is_best(self, epoch: int) -> bool:
