@@ -103,7 +103,10 @@ class Chapters:
             figure=self._figure, table=self._table, interval=interval, verdict=self._verdict, profile=self.profile
         )
         environment.globals.update(
-            machines=self._origins.machines, runs_table=self._origins.runs_table, numbers_by_run=self._numbers_by_run
+            machines=self._origins.machines,
+            runs_table=self._origins.runs_table,
+            settings=self._origins.settings,
+            numbers_by_run=self._numbers_by_run,
         )
         return environment
 
