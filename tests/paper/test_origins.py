@@ -1,6 +1,7 @@
 """The appendix: runs with what they took, and values put together as the text shows them."""
 
 import pytest
+import yaml
 
 from stackstudy.paper.collect import collect
 from stackstudy.paper.origins import Origins, seeds, together
@@ -25,6 +26,21 @@ def test_runs_table_has_a_target_and_a_file_of_parameters_for_each_run(project, 
         project.root / "report/build/toy" / link
     ).resolve() == project.root / "results/toy/parameters/02-b-neural.yaml"
     assert origins.machines == "Abacus"
+
+
+def test_settings_stand_beside_those_of_another_profile(project, origins):
+    (project.root / "results/toy/parameters/01-questions.yaml").write_text("rows: 4000\nhidden: [64, 32]\n")
+    other = {"01-questions": {"parameters": {"rows": 100000, "hidden": [2048, 1024]}}}
+    profile = {"description": "Large.", "resources": {"timeout_minutes": 1}, "experiments": other}
+    (project.root / "profiles/large.yaml").write_text(yaml.safe_dump(profile))
+    assert origins.settings(["01-questions"], ["rows", "hidden"], "large").splitlines() == [
+        "| Run | Rows | in `large` | Hidden | in `large` |",
+        "| :--- | ---: | ---: | ---: | ---: |",
+        "| [01\\-questions](#run-01-questions) | 4,000 | 100,000 | 64 / 32 | 2,048 / 1,024 |",
+    ]
+    for experiment, name in (("01-questions", "seed"), ("02-b-neural", "rows")):
+        with pytest.raises(ValueError, match=f"no parameter {name} of {experiment} here or in profile large"):
+            origins.settings([experiment], [name], "large")
 
 
 def test_figures_and_tables_have_a_maker(origins):

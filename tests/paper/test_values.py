@@ -92,6 +92,19 @@ def test_verdict_comes_from_the_paired_test(chapters, pair, metric, shown):
     assert chapters(f"{{{{ verdict({pair[0]!r}, {pair[1]!r}, {metric!r}) }}}}") == shown
 
 
+def test_paired_tests_stand_in_a_table_that_names_their_run(chapters):
+    rows = [("Words", "tf-idf", "mlp", "f1"), ("", "mlp", "tf-idf", "rmse"), ("", "tf-idf", "mlp", "micro")]
+    assert chapters(f"{{{{ tests({rows!r}) }}}}").splitlines() == [
+        "<!-- run: 02-b -->",
+        "",
+        "| Question | First | Second | By | Difference | p | First is |",
+        "| :--- | :--- | :--- | :--- | ---: | ---: | :--- |",
+        "| Words | tf-idf | mlp | F1 | −.100 [−.120, −.080] | .002 | behind |",
+        "|  | mlp | tf-idf | RMSE | +3.000 [1.000, 5.000] | < .001 | behind |",
+        "|  | tf-idf | mlp | Micro | +.001 [−.020, .030] | .600 | level |",
+    ]
+
+
 def test_systems_of_two_tasks_may_share_names(project):
     test = {"difference": 0.1, "low": 0.05, "high": 0.2, "p": 0.01}
     tests = {"inner": {"r2": test | {"p": 0.9}}, "scores": {"r2": test}, "tags": {"f1": test}}
@@ -121,6 +134,7 @@ def test_systems_of_two_tasks_may_share_names(project):
         ("{{ table('form') }}", "no table form; there are: provenance, sizes"),
         ("{{ interval(tags.mlp, 'f3') }}", r"no value tags\.mlp\.f3_low"),
         ("{{ verdict('mlp', 'cnn', 'f1') }}", "no paired test of mlp and cnn"),
+        ("{{ tests([('', 'mlp', 'cnn', 'f1')]) }}", "no paired test of mlp and cnn"),
         ("{{ data.rows | round_up }}", "No filter named 'round_up'"),
         ("{{ data.rows ", "unexpected end of template"),
     ],

@@ -1,13 +1,16 @@
 """The appendix that leads from every number of a paper to its run: the runs, and the numbers by chapter."""
 
 import csv
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
+
+import yaml
 
 from stackstudy import paths
 from stackstudy.paper import text
 from stackstudy.paper.finished import read_json
 from stackstudy.runs.display import duration
+from stackstudy.runs.profile import read_profile
 
 TEST = ("difference", "low", "high", "p")  # leaves of a paired test
 
@@ -41,12 +44,33 @@ class Origins(NamedTuple):
         marks = (":---", ":---", ":---", ":---", "---:", ":---")
         return text.pipes([heads, marks, *map(self._run_cells, self.runs)])
 
+    def settings(self, experiments: Sequence[str], names: Sequence[str], other: str) -> str:
+        """Return parameters of runs as a pipe table, each beside what the profile `other` writes for it.
+
+        ValueError: an experiment or a parameter is not there, in these results or in the other profile.
+        """
+        heads = ["Run", *(head for name in names for head in (text.heading(name), f"in `{other}`"))]
+        marks = [":---", *["---:"] * (2 * len(names))]
+        there = {name: entry.parameters for name, entry in read_profile(other).experiments.items()}
+        rows = []
+        for experiment in experiments:
+            sides = self._parameters(experiment), there.get(experiment, {})
+            if missing := [name for name in names if any(name not in side for side in sides)]:
+                raise ValueError(f"no parameter {missing[0]} of {experiment} here or in profile {other}")
+            cells = [_setting(side[name]) for name in names for side in sides]
+            rows.append([f"[{text.escape(experiment)}](#run-{experiment})", *cells])
+        return text.pipes([heads, marks, *rows])
+
     def numbers_by_run(self, used: Mapping[str, Iterable[str]]) -> str:
         """Return a list per chapter of the numbers that it uses: an item for each run, in the order of the text.
 
         `used` has the dotted paths by chapter, as Markdown that names it.
         """
         return "\n\n".join("\n".join([f"{where}\n", *self._items(found)]) for where, found in used.items())
+
+    def _parameters(self, experiment: str) -> dict[str, Any]:
+        path = paths.results_dir(self.profile) / "parameters" / f"{experiment}.yaml"
+        return yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}
 
     def _run_cells(self, run: dict[str, str]) -> list[str]:
         name = run["experiment"]
@@ -93,6 +117,10 @@ def seeds(listed: str) -> str:
     if len(numbers) > 2 and numbers == list(range(numbers[0], numbers[-1] + 1)):
         return f"{numbers[0]}–{numbers[-1]}"
     return ", ".join(map(str, numbers)) or "–"
+
+
+def _setting(value: float | str | Sequence[float | str]) -> str:
+    return " / ".join(map(_setting, value)) if isinstance(value, list | tuple) else _shown(value)
 
 
 def _shown(value: float | str) -> str:

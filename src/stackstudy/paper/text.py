@@ -61,11 +61,20 @@ def with_interval(value: float, low: float, high: float) -> str:
     return f"{f(value, digits)} {interval(low, high, digits)}"
 
 
-def test_result(difference: float, low: float, high: float, p: float) -> str:
+def difference(value: float, low: float, high: float) -> str:
+    """Return ``+.012 [.002, .021]``."""
+    digits = fitting_digits((value, low, high))
+    return f"{signed(value, digits)} {interval(low, high, digits)}"
+
+
+def p_value(p: float) -> str:
+    """Return ``= .018``, or ``< .001``."""
+    return "< .001" if p < 0.001 else f"= {f(p, 3)}"
+
+
+def test_result(value: float, low: float, high: float, p: float) -> str:
     """Return ``+.012 [.002, .021], p = .018``."""
-    digits = fitting_digits((difference, low, high))
-    shown = "p < .001" if p < 0.001 else f"p = {f(p, 3)}"
-    return f"{signed(difference, digits)} {interval(low, high, digits)}, {shown}"
+    return f"{difference(value, low, high)}, p {p_value(p)}"
 
 
 def pipes(rows: Iterable[Iterable[str]]) -> str:

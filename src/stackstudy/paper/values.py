@@ -100,10 +100,18 @@ class Chapters:
             environment.filters[shape.__name__] = shape
         environment.globals.update({name: self.values[name] for name in self.values})
         environment.globals.update(
-            figure=self._figure, table=self._table, interval=interval, verdict=self._verdict, profile=self.profile
+            figure=self._figure,
+            table=self._table,
+            interval=interval,
+            verdict=self._verdict,
+            tests=self._tests,
+            profile=self.profile,
         )
         environment.globals.update(
-            machines=self._origins.machines, runs_table=self._origins.runs_table, numbers_by_run=self._numbers_by_run
+            machines=self._origins.machines,
+            runs_table=self._origins.runs_table,
+            settings=self._origins.settings,
+            numbers_by_run=self._numbers_by_run,
         )
         return environment
 
@@ -164,16 +172,32 @@ class Chapters:
         return mark + text.pipe_table(tables[name], columns, rows)
 
     def _verdict(self, first: str, second: str, metric: str, task: str | None = None) -> str:
-        """Say which of two systems the paired test puts ahead, from ``<task>.pairs.<first>_vs_<second>.<metric>``.
+        """Say which of two systems the paired test puts ahead; see `_test`."""
+        return verdict(first, second, metric, *self._test(first, second, metric, task)[:2])
+
+    def _tests(self, rows: Sequence[tuple[str, str, str, str]], task: str | None = None) -> str:
+        """Return paired tests as a table without its caption; a row is (question, first, second, metric)."""
+        heads = ("Question", "First", "Second", "By", "Difference", "p", "First is")
+        lines = [heads, (":---", ":---", ":---", ":---", "---:", "---:", ":---")]
+        for question, first, second, metric in rows:
+            test, sign, path = self._test(first, second, metric, task)
+            low, high = bounds(test, sign)
+            cells = text.difference(sign * test["difference"], low, high), text.p_value(test["p"]).removeprefix("= ")
+            lines.append((question, first, second, text.heading(metric), *cells, standing(metric, test, sign)))
+        experiment = self._origins.numbers[f"{path}.p"]["experiment"]
+        return f"<!-- run: {experiment} -->\n\n" + text.pipes(lines)
+
+    def _test(self, first: str, second: str, metric: str, task: str | None = None) -> tuple[Branch, int, str]:
+        """Return the test ``<task>.pairs.<first>_vs_<second>.<metric>``, -1 if it is the other way round, and its path.
 
         Systems of two tasks may share names; the metric tells them apart, or else `task` does.
         """
-        tasks = [name for name in self.values if "pairs" in self.values[name]] if task is None else [task]
-        for pairs in (self.values[name]["pairs"] for name in tasks):
+        for name in [name for name in self.values if "pairs" in self.values[name]] if task is None else [task]:
+            pairs = self.values[name]["pairs"]
             for one, other, sign in ((first, second, 1), (second, first, -1)):
                 pair = f"{one}_vs_{other}".replace("-", "_")
                 if pair in pairs and metric in pairs[pair]:
-                    return verdict(first, second, metric, pairs[pair][metric], sign)
+                    return pairs[pair][metric], sign, f"{name}.pairs.{pair}.{metric}"
         raise ValueError(f"no paired test of {first} and {second} by {metric} in the results of {self.profile}")
 
 
@@ -183,18 +207,27 @@ def interval(branch: Branch, name: str) -> str:
     return text.with_interval(value, low, high)
 
 
-def verdict(first: str, second: str, metric: str, test: Branch, sign: int) -> str:
-    """Return a clause on two systems from ``difference`` (times `sign`), ``low``, ``high`` and ``p`` of a test."""
+def bounds(test: Branch, sign: int) -> list[float]:
+    """Return the lower and the upper end of the interval of a test's difference, times `sign`."""
+    return sorted((sign * test["low"], sign * test["high"]))
+
+
+def standing(metric: str, test: Branch, sign: int) -> str:
+    """Return ``ahead``, ``behind`` or ``level``, where a test cannot tell the first system from the second."""
     from stackstudy.evaluation.tables import LOWER_IS_BETTER, SIGNIFICANT  # here, since it loads polars
 
-    difference, p = sign * test["difference"], test["p"]
-    low, high = sorted((sign * test["low"], sign * test["high"]))
-    shown = f"difference {text.test_result(difference, low, high, p)}"
-    name = text.heading(metric)
-    if p >= SIGNIFICANT:
-        return f"{first} and {second} cannot be told apart by {name} ({shown})"
-    ahead = (difference > 0) != (metric in LOWER_IS_BETTER)
-    return f"{first} is {'ahead of' if ahead else 'behind'} {second} by {name} ({shown})"
+    if test["p"] >= SIGNIFICANT:
+        return "level"
+    return "ahead" if (sign * test["difference"] > 0) != (metric in LOWER_IS_BETTER) else "behind"
+
+
+def verdict(first: str, second: str, metric: str, test: Branch, sign: int) -> str:
+    """Return a clause on two systems from ``difference`` (times `sign`), ``low``, ``high`` and ``p`` of a test."""
+    result = text.test_result(sign * test["difference"], *bounds(test, sign), test["p"])
+    place, shown = standing(metric, test, sign), f"by {text.heading(metric)} (difference {result})"
+    if place == "level":
+        return f"{first} and {second} cannot be told apart {shown}"
+    return f"{first} is {place} {'of ' if place == 'ahead' else ''}{second} {shown}"
 
 
 def _name_of(chapter: Path) -> str:
