@@ -19,7 +19,7 @@ from stackstudy.tagspace.space import build_tagspace
 STREAMS = ("title", "body", "body_chunks", "body_chunks_offsets")
 BASELINES = {"neighbours": (3,), "inverse_penalties": (10.0,), "max_features": 500, "seeds": (0,)}
 NETWORK = {"hidden": (16,), "dropout": 0.1, "learning_rate": 0.01, "weight_decay": 0.01, "schedule": "constant"}
-NETWORK |= {"batch_size": 16, "max_epochs": 3, "patience": 3, "seeds": (0, 4), "device": "cpu"}
+NETWORK |= {"batch_size": 16, "max_epochs": 3, "patience": 3, "seeds": (0, 4), "device": "cpu", "devices": 1}
 TAGS = NETWORK | {"system": "dsf-crossattn", "loss": "bce", "gamma_negative": 2.0, "gamma_positive": 1.0}
 TAGS |= {"late_dropout": 0.1, "gradient_clip": None, "mixup": "none", "mixup_alpha": 0.2, "mixup_epochs": 0}
 CORRECTED = TAGS | {"name": "net", "protocol": "corrected", "keys": "body_chunks", "label_count": False}

@@ -148,6 +148,7 @@ class TagsNeural(TagSystem):
     max_epochs: Count
     patience: Count
     device: str
+    devices: Count  # that divide each batch of one training among them; on cuda, GPUs
 
     @model_validator(mode="after")
     def _network_has_it(self) -> Self:
@@ -256,6 +257,7 @@ class TagsFinetuned(TagSystem):
     max_epochs: Count
     patience: Count
     device: str
+    devices: Count  # that divide each batch of one training among them; on cuda, GPUs
 
 
 class ScoreSystem(Parameters):
@@ -315,6 +317,7 @@ class ScoresNeural(ScoreSystem):
     max_epochs: Count
     patience: Count | None  # epochs without a better validation loss before the end; None: all, and the last is kept
     device: str
+    devices: Count  # that divide each batch of one training among them; on cuda, GPUs
 
     @model_validator(mode="after")
     def _network_has_it(self) -> Self:

@@ -41,7 +41,7 @@ def parameters(encoder: str, **changes) -> TagsFinetuned:
     fields |= {"max_length": 24, "frozen_layers": 0, "lora_rank": None, "gradient_checkpointing": False}
     fields |= {"dropout": 0.1, "learning_rate": 0.01, "layer_decay": 0.9, "head_learning_rate": 0.1}
     fields |= {"weight_decay": 0.01, "gradient_clip": 1.0, "batch_size": 32, "max_epochs": 2, "patience": 2}
-    return TagsFinetuned(**fields | {"seeds": (0,), "device": "cpu"} | changes)
+    return TagsFinetuned(**fields | {"seeds": (0,), "device": "cpu", "devices": 1} | changes)
 
 
 def fit(data: TagData, folder: Path, encoder: str, **changes):

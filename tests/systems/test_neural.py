@@ -24,6 +24,7 @@ MLP = {"system": "body-mlp", "hidden": (32,), "learning_rate": 0.01, "keys": "bo
 MLP |= {"loss": "bce", "gamma_negative": 2.0, "gamma_positive": 1.0, "dropout": 0.1, "late_dropout": 0.1}
 MLP |= {"weight_decay": 0.01, "schedule": "constant", "gradient_clip": None, "mixup": "none", "mixup_alpha": 0.2}
 MLP |= {"mixup_epochs": 0, "batch_size": 64, "max_epochs": 8, "patience": 8, "seeds": (0, 1), "device": "cpu"}
+MLP |= {"devices": 1}
 CHUNKS, TOKENS = ("body_chunks", "body_chunks_offsets"), ("body_tokens", "body_tokens_mask")
 KEYS = ("body", "body_chunks", "body_tokens")
 FUSIONS = ("dsf-mhsa", "dsf-crossattn", "sequence-dsf")

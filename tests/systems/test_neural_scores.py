@@ -25,7 +25,7 @@ def parameters(system: str = "body-mlp", **changes) -> ScoresNeural:
     fields = {"profile": "smoke", "experiment": "22-scores-neural", "strata": None, "name": system, "system": system}
     fields |= {"target": "raw", "keys": "body", "hidden": (32,), "dropout": 0.1, "learning_rate": 0.01}
     fields |= {"weight_decay": 0.01, "schedule": "constant", "batch_size": 32, "max_epochs": 12, "patience": 8}
-    return ScoresNeural(**fields | {"seeds": (0,), "device": "cpu"} | changes)
+    return ScoresNeural(**fields | {"seeds": (0,), "device": "cpu", "devices": 1} | changes)
 
 
 def fit(data: Data, folder, system: str = "body-mlp", **changes) -> Fitted:

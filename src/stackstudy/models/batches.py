@@ -4,6 +4,7 @@ A body as a list of vectors comes as pieces (b, t, d), zeros where it has fewer 
 ones; t is the same for all batches.
 """
 
+import mmap
 from collections.abc import Iterable, Iterator
 
 import numpy as np
@@ -40,6 +41,10 @@ class RaggedPieces:
         pieces = self.vectors[places.where(mask, 0)].to(precision(self.vectors.device))
         return pieces.masked_fill(~mask[..., None], 0), mask
 
+    def to(self, device: torch.device | str) -> "RaggedPieces":
+        """Return the same on another device."""
+        return RaggedPieces(self.vectors.to(device), self.offsets.to(device))
+
     @property
     def dimension(self) -> int:
         return self.vectors.shape[1]
@@ -52,7 +57,7 @@ class RaggedPieces:
 class MappedPieces:
     """Lists of a fixed length in a file, too large for the device: the tokens of bodies. Only batches are read."""
 
-    def __init__(self, vectors: np.ndarray, mask: np.ndarray, device: str) -> None:
+    def __init__(self, vectors: np.ndarray, mask: np.ndarray, device: torch.device | str) -> None:
         """Take pieces (n, t, d), a memmap, and the mask (n, t) of the real ones. ValueError: their shapes differ."""
         if vectors.ndim != 3 or mask.shape != vectors.shape[:2] or mask.dtype != bool:
             raise ValueError(f"vectors {vectors.shape} do not go with the {mask.dtype} mask {mask.shape}")
@@ -70,6 +75,17 @@ class MappedPieces:
         there = torch.from_numpy(mask).to(self.device)
         return pieces.masked_fill(~there[..., None], 0), there
 
+    def __reduce__(self) -> tuple:
+        """Let another process map the file as well, instead of being sent what is in it."""
+        if not isinstance(getattr(self.vectors, "base", None), mmap.mmap):
+            return MappedPieces, (self.vectors, self.mask, self.device)
+        file = (self.vectors.filename, self.vectors.dtype, "r", self.vectors.offset, self.vectors.shape)
+        return _mapped_again, (file, self.mask, self.device)
+
+    def to(self, device: torch.device | str) -> "MappedPieces":
+        """Return the same for another device."""
+        return MappedPieces(self.vectors, self.mask, device)
+
     @property
     def dimension(self) -> int:
         return self.vectors.shape[2]
@@ -78,6 +94,10 @@ class MappedPieces:
         """Yield the mask, the shape and the pieces of 64 rows: the file is not read as a whole."""
         yield from (torch.from_numpy(self.mask), torch.tensor(self.vectors.shape))
         yield torch.from_numpy(np.array(self.vectors[:: -(-len(self.vectors) // 64)]))
+
+
+def _mapped_again(file: tuple, mask: np.ndarray, device: torch.device) -> MappedPieces:
+    return MappedPieces(np.memmap(*file), mask, device)
 
 
 Input = Tensor | RaggedPieces | MappedPieces | TokenSequences
@@ -97,13 +117,13 @@ def lengths_of(inputs: Iterable[Input]) -> Tensor | None:
     return next((each.lengths for each in inputs if isinstance(each, TokenSequences)), None)
 
 
-def cut(rows: Tensor, size: int) -> list[Tensor]:
+def cut(rows: Tensor, size: int, least: int = 2) -> list[Tensor]:
     """Cut `rows` (r,) into batches of `size`, of which the last one may be smaller.
 
-    A single row that is left over joins the batch before it: batch normalisation has no variance of one row.
+    Fewer than `least` rows that are left over join the batch before them: batch normalisation has no variance of one.
     """
     batches = list(rows.split(size))
-    if len(batches) > 1 and len(batches[-1]) == 1:
+    if len(batches) > 1 and len(batches[-1]) < least:
         batches[-2:] = [torch.cat(batches[-2:])]
     return batches
 

@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -89,7 +90,7 @@ class Course(Callback):
         self.seconds = state["seconds"]
 
     def on_train_epoch_end(self, trainer: Trainer, training: LightningModule) -> None:
-        found, epoch = training.found, len(self.history) + 1
+        found, epoch = trainer.strategy.broadcast(training.found), len(self.history) + 1  # all processes decide alike
         if not all(map(math.isfinite, found.values())):
             raise ValueError(f"training diverged in epoch {epoch} ({found}): lower the learning rate")
         self.history.append({"epoch": epoch, **found, "learning_rate": training.rate})
@@ -99,8 +100,8 @@ class Course(Callback):
         self.seconds, self._since = self.seconds + time.monotonic() - self._since, time.monotonic()
         trainer.should_stop = self.over
         training.adapt(self.values()[-1])
-        if time.monotonic() - self._saved >= CHECKPOINT_SECONDS:
-            with replacing(self.last) as fresh:
+        if trainer.strategy.broadcast(time.monotonic() - self._saved >= CHECKPOINT_SECONDS):
+            with replacing(self.last) if trainer.is_global_zero else nullcontext(self.last) as fresh:
                 trainer.save_checkpoint(fresh)
             self._saved = time.monotonic()
         progress.report(f"training, seed {self.seed}", epoch, self.max_epochs, **found)

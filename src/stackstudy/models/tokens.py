@@ -20,6 +20,10 @@ class TokenSequences:
         self.ids, self.lengths = ids, lengths
         self.starts = lengths.cumsum(0) - lengths
 
+    def to(self, device: torch.device | str) -> "TokenSequences":
+        """Return the same on another device."""
+        return TokenSequences(self.ids.to(device), self.lengths.to(device))
+
     def __getitem__(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Return token ids (b, t) and mask (b, t) of `rows` (b,), int64 both; t is the longest of the batch.
 

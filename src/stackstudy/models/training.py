@@ -9,7 +9,8 @@ import logging
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +23,7 @@ from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import OneCycleLR, ReduceLROnPlateau
 
+from stackstudy.models import distributed
 from stackstudy.models.batches import Input, cut, gather, lengths_of
 from stackstudy.models.course import Course, Metric
 from stackstudy.models.mixup import Mixup, set_dropout
@@ -53,6 +55,7 @@ class Options:
     gradient_clip: float | None = None  # largest norm of all gradients together
     mixup: Mixup | None = None
     layer_rates: LayerRates | None = None  # for a network that tells its layers apart
+    devices: int = 1  # processes that divide each batch among them, a GPU each, or all on the cores
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +66,11 @@ class Data:
     targets: Tensor  # (n, ...)
     train: Tensor  # int64 (r,)
     validation: Tensor  # int64 (v,)
+
+    def on(self, device: str) -> "Data":
+        """Return the same on another device."""
+        inputs = tuple(each.to(device) for each in self.inputs)
+        return Data(inputs, *(each.to(device) for each in (self.targets, self.train, self.validation)))
 
     @cached_property
     def mark(self) -> str:
@@ -98,14 +106,20 @@ def train(
 
     `loss` takes outputs and targets of a batch. `folder` keeps the state of the last epoch until the training is over,
     then its result, so that the same call goes on after a kill and does nothing when all is done; a call with other
-    data, settings or code starts anew. ValueError: the loss or the metric is no longer a number.
+    data, settings or code starts anew. ValueError: the loss or the metric is no longer a number, or there are fewer
+    GPUs than `options` asks for.
     """
     torch.manual_seed(seed)
     model = make()
     mark = _fingerprint(model, loss, data, metric, options, seed)
     course = Course(metric, options.max_epochs, options.patience, seed, folder, mark).resume()
     earlier = course.seconds
-    if not course.over:
+    if not course.over and options.devices > 1:
+        _check_devices(data.targets.device.type, options)
+        kind = data.targets.device.type
+        distributed.spawn(_fit_rank, options.devices, model, loss, data.on("cpu"), options, course, kind)
+        course.resume()
+    elif not course.over:
         _fit(_Training(model, loss, data, options, course), course)
         course.finish()
     model.load_state_dict(course.best)
@@ -140,7 +154,7 @@ class _Training(LightningModule):
         self.plateau: ReduceLROnPlateau | None = None
 
     def train_dataloader(self) -> "_Batches":
-        return _Batches(self.data.train, self.options.batch_size, self._shuffled)
+        return _Batches(self.data.train, self.options.batch_size, self._shuffled, 2 * self.options.devices)
 
     def val_dataloader(self) -> "_Batches":
         return _Batches(self.data.validation, self.options.batch_size, lambda rows: rows)
@@ -175,12 +189,13 @@ class _Training(LightningModule):
     def on_train_batch_start(self, _: Tensor, number: int) -> None:
         self.rate = self.trainer.optimizers[0].param_groups[0]["lr"]
         if number == 0:  # not on_train_epoch_start, which Lightning leaves out in the first epoch after a resume
-            torch.manual_seed(self._epoch_seed())
+            torch.manual_seed(self._epoch_seed() + self.global_rank)
             self.train_losses.clear()
             self.began = time.monotonic()
             self._begin_phase()
 
-    def training_step(self, rows: Tensor, _: int) -> Tensor:
+    def training_step(self, batch: Tensor, _: int) -> Tensor:
+        rows = distributed.share(batch, self.global_rank, self.options.devices)
         inputs, targets = gather(self.data.inputs, rows), self.data.targets[rows]
         if self.mixup:
             outputs, targets = self.mixup.outputs(self.model, inputs, targets)
@@ -188,7 +203,7 @@ class _Training(LightningModule):
             outputs = self.model(*inputs)
         loss = self.loss(outputs, targets)
         self.train_losses.append(loss.detach() * len(rows))
-        return loss
+        return loss * distributed.weight(rows, batch, self.options.devices)
 
     def on_train_batch_end(self, outputs: dict[str, Tensor], _: Tensor, number: int) -> None:
         if time.monotonic() - self.began > LONG_EPOCH:
@@ -202,8 +217,9 @@ class _Training(LightningModule):
         outputs, targets = torch.cat(self.outputs), self.data.targets[self.data.validation]
         self.outputs.clear()
         metric = self.course.metric
+        train_loss = self.trainer.strategy.reduce(torch.stack(self.train_losses).sum(), reduce_op="sum")
         self.found = {
-            "train_loss": (torch.stack(self.train_losses).sum() / len(self.data.train)).item(),
+            "train_loss": (train_loss / len(self.data.train)).item(),
             "validation_loss": self.loss(outputs, targets).item(),
             f"validation_{metric.name}": float(metric.of(outputs.cpu().numpy(), targets.cpu().numpy())),
         }
@@ -235,12 +251,31 @@ class _Batches:
     rows: Tensor
     size: int
     order: Callable[[Tensor], Tensor]
+    least: int = 2
 
     def __len__(self) -> int:
-        return len(cut(self.rows, self.size))
+        return len(cut(self.rows, self.size, self.least))
 
     def __iter__(self) -> Iterator[Tensor]:
-        return iter(cut(self.order(self.rows), self.size))
+        return iter(cut(self.order(self.rows), self.size, self.least))
+
+
+def _check_devices(kind: str, options: Options) -> None:
+    there = torch.cuda.device_count()
+    if kind not in ("cuda", "cpu") or (kind == "cuda" and there < options.devices):
+        raise ValueError(f"devices: {options.devices} are asked for, there are {there} GPUs and this is device {kind}")
+
+
+def _fit_rank(
+    rank: int, model: nn.Module, loss: nn.Module, data: Data, options: Options, course: Course, kind: str
+) -> None:
+    """Be one of the processes of a training; the first one tells how far it is, and leaves the result."""
+    place = f"cuda:{rank}" if kind == "cuda" else kind
+    with progress.silence() if rank else nullcontext():
+        # Tensors come in memory that the processes share: good for what is read, but each learns weights of its own.
+        _fit(_Training(deepcopy(model), deepcopy(loss), data.on(place), options, course), course)
+    if rank == 0:
+        course.finish()
 
 
 def _fit(training: _Training, course: Course) -> None:
@@ -248,7 +283,10 @@ def _fit(training: _Training, course: Course) -> None:
     with _quiet():
         trainer = Trainer(
             accelerator={"cuda": "gpu"}.get(device, device),
-            devices=1,
+            devices=training.options.devices,
+            strategy="ddp" if training.options.devices > 1 else "auto",
+            use_distributed_sampler=False,  # each process takes its share of a batch itself
+            sync_batchnorm=device == "cuda" and training.options.devices > 1,
             precision="bf16-mixed" if device == "cuda" else "32-true",
             max_epochs=training.options.max_epochs,
             callbacks=[course],

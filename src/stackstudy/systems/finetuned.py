@@ -147,6 +147,7 @@ def _options(parameters: TagsFinetuned) -> training.Options:
         batch_size=parameters.batch_size,
         max_epochs=parameters.max_epochs,
         patience=parameters.patience,
+        devices=parameters.devices,
         schedule="linear",
         gradient_clip=parameters.gradient_clip,
         layer_rates=LayerRates(parameters.head_learning_rate, parameters.layer_decay),

@@ -60,6 +60,7 @@ def options_of(parameters: TagsNeural | ScoresNeural) -> training.Options:
         batch_size=parameters.batch_size,
         max_epochs=parameters.max_epochs,
         patience=parameters.patience,
+        devices=parameters.devices,
         schedule=parameters.schedule,
     )
 
