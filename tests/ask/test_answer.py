@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import polars as pl
@@ -189,8 +191,11 @@ def test_html_escapes_the_question_and_names_every_number(answer):
     assert "<script" not in html
 
 
-def test_page_asks_what_is_typed_loads_what_is_chosen_and_says_what_is_wrong(asker, answer):
-    page = Page(asker, answer)
+def test_page_asks_what_is_typed_loads_what_is_chosen_and_says_what_is_wrong(asker):
+    page = Page("smoke", SYSTEMS, TITLE, BODY, asker)
+    assert (page.title.value, page.body.value) == (TITLE, BODY)
+    page.button.click()
+    assert page.answer.value == as_html(asker.answer(TITLE, BODY))
     page.title.value, page.systems.value = "How to write a trigger?", ("21-scores-traditional/mean-log",)
     page.button.click()
     assert "trigger" in page.answer.value
@@ -204,3 +209,12 @@ def test_page_asks_what_is_typed_loads_what_is_chosen_and_says_what_is_wrong(ask
     page.example.value = page.example.options[1]
     assert page.title.value == page.example.options[1]
     assert page.body.value
+
+
+def test_the_form_is_there_before_the_systems_are_loaded():
+    """Neither the module nor a page that has still to load its systems waits for PyTorch."""
+    code = (
+        "import sys, threading; from stackstudy.ask import page; page._load = lambda *_: threading.Event().wait(0.1); "
+        "page.Page('smoke'); sys.exit('torch' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
