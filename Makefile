@@ -78,8 +78,8 @@ site: $(STAMP) ## Build the report as static pages (PROFILE may name several)
 
 ask: $(STAMP) ## Ask a question in the browser, of the trained systems of PROFILE
 	@$(BIN)/stackstudy run $(PROFILE) 40-ask
-	@$(BIN)/papermill --prepare-only notebooks/40-ask.ipynb runs/$(PROFILE)/ask.ipynb -p profile $(PROFILE)
-	@$(BIN)/voila runs/$(PROFILE)/ask.ipynb
+	@$(BIN)/papermill --prepare-only src/stackstudy/ask/page.ipynb runs/$(PROFILE)/ask.ipynb -p profile $(PROFILE)
+	@JUPYTER_PATH='$(CURDIR)/src/stackstudy/ask/jupyter' $(BIN)/voila runs/$(PROFILE)/ask.ipynb --template=plain
 
 clean: ## Remove runs and built papers of PROFILE (the environment and committed results stay)
 	rm -rf runs/$(PROFILE) report/build/$(PROFILE)

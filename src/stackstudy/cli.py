@@ -152,9 +152,12 @@ def ask(
     """Ask trained systems for tags and score of a question; the answer, with what carried it, is JSON."""
     import json
 
-    from stackstudy.ask.answer import ask as answer
+    from stackstudy.ask.choices import chosen
 
-    print(json.dumps(answer(title, body, profile, systems or ()), indent=1, ensure_ascii=False))
+    choices = chosen(profile, systems or ())  # what is wrong with the names is said before seconds of imports
+    from stackstudy.ask.answer import Asker
+
+    print(json.dumps(Asker.load(profile, choices).answer(title, body), indent=1, ensure_ascii=False))
 
 
 @commands.command()

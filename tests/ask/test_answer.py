@@ -2,22 +2,31 @@
 
 import json
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import polars as pl
 import pytest
-from trained import make_runs
+from trained import BASELINES, about, make_runs
 from typer.testing import CliRunner
 
-from stackstudy.ask.answer import Asker, ask
+from stackstudy.ask.answer import Asker, _question, ask
 from stackstudy.ask.choices import chosen, trained
 from stackstudy.ask.page import Page, as_html
 from stackstudy.cli import commands
+from stackstudy.embeddings.store import load_stream, stream_metadata
 from stackstudy.evaluation.calibration import log_odds
 from stackstudy.evaluation.predictions import Predictions, rows_of
+from stackstudy.params import TagsBaselines
 from stackstudy.paths import project_root
 from stackstudy.predict import predict
 from stackstudy.questions.schema import read_questions
+from stackstudy.runs.folder import mark_done, save_parameters
+from stackstudy.systems.baselines import linear_probe
+from stackstudy.systems.data import TagData
+from stackstudy.systems.raw_tags import titles_for_bodies
+from stackstudy.tagspace.raw import raw_space
 from stackstudy.tagspace.space import TagSpace
 
 TITLE, BODY = "How to sort a <list> in Python?", "I tried `sorted`. It works.\n\n```\nx = [2, 1]\n```\n"
@@ -32,6 +41,25 @@ def root(tmp_path_factory):
     shutil.copytree(project_root() / "profiles", root / "profiles")
     make_runs(root / "runs" / "smoke")
     return root
+
+
+@pytest.fixture
+def raw(root):
+    """A finished run with labels of its own, the raw tags, in which a title is read where a body is empty."""
+    runs = root / "runs" / "smoke"
+    questions = read_questions(runs / "01-questions" / "questions.parquet")
+    streams = {name: load_stream(runs / "02-embeddings", name) for name in ("title", "body")}
+    encoder = stream_metadata(runs / "02-embeddings", "body")["model"]
+    centroids = TagSpace.load(runs / "03-tag-centroids" / "tagspace")
+    space = raw_space(centroids, questions, load_stream(runs / "02-embeddings", "tag"), minimum_count=5)
+    run, parameters = runs / "17-tags-raw", TagsBaselines(**about("17-tags-raw"), **BASELINES)
+    save_parameters(parameters, run)
+    space.save(run / "tagspace")
+    data = titles_for_bodies(TagData(questions, streams, encoder, space=space))
+    linear_probe(data, parameters, run).predictions.save(run / "predictions" / "linear-probe.npz")
+    mark_done(run, "key")
+    yield run
+    shutil.rmtree(run)
 
 
 @pytest.fixture(autouse=True)
@@ -69,14 +97,29 @@ def test_an_answer_has_labels_scores_pieces_and_neighbours(answer):
 
 
 def test_probabilities_are_those_of_predict_calibrated_and_so_is_the_threshold(root, asker, answer, tmp_path):
+    _check_against_predict(root / "runs" / "smoke" / "11-tags-baselines", asker, answer, tmp_path)
+
+
+def test_without_a_body_an_answer_is_still_that_of_predict(root, raw, tmp_path):
+    """Systems with labels of their own read the title in its place."""
+    asker = Asker.load("smoke", chosen("smoke", ["17-*"]))
+    answer = asker.answer(TITLE, "")
+    _check_against_predict(raw, asker, answer, tmp_path)
+    (tagger,) = asker.systems
+    empty = asker._embedded(_question(TITLE, ""))
+    assert not np.allclose(tagger.values(empty), tagger.platt(log_odds(tagger.saved.values(empty))), atol=1e-3)
+
+
+def _check_against_predict(run, asker, answer, tmp_path):
     """A label is given where `predict` gives it, since the curve rises."""
     source = tmp_path / "new.parquet"
-    columns = {"question_id": [1], "site": ["asked"], "title": [TITLE], "body": [BODY]}
+    columns = {"question_id": [1], "site": ["asked"], "title": [answer["title"]], "body": [answer["body"]]}
     pl.DataFrame(columns).write_parquet(source)
-    predict(root / "runs" / "smoke" / "11-tags-baselines", source, tmp_path / "out.parquet")
+    predict(run, source, tmp_path / "out.parquet")
     row = pl.read_parquet(tmp_path / "out.parquet").row(0, named=True)
     labels = {label["label"]: label for label in answer["tags"][0]["labels"]}
     assert [name for name, label in labels.items() if label["given"]] == row["labels"]
+    assert row["labels"]
     platt = asker.systems[0].platt
     for name, probability in zip(row["labels"], row["probabilities"], strict=True):
         assert labels[name]["probability"] == pytest.approx(float(platt(log_odds(probability))), abs=0.01)
@@ -148,8 +191,11 @@ def test_html_escapes_the_question_and_names_every_number(answer):
     assert "<script" not in html
 
 
-def test_page_asks_what_is_typed_loads_what_is_chosen_and_says_what_is_wrong(asker, answer):
-    page = Page(asker, answer)
+def test_page_asks_what_is_typed_loads_what_is_chosen_and_says_what_is_wrong(asker):
+    page = Page("smoke", SYSTEMS, TITLE, BODY, asker)
+    assert (page.title.value, page.body.value) == (TITLE, BODY)
+    page.button.click()
+    assert page.answer.value == as_html(asker.answer(TITLE, BODY))
     page.title.value, page.systems.value = "How to write a trigger?", ("21-scores-traditional/mean-log",)
     page.button.click()
     assert "trigger" in page.answer.value
@@ -163,3 +209,12 @@ def test_page_asks_what_is_typed_loads_what_is_chosen_and_says_what_is_wrong(ask
     page.example.value = page.example.options[1]
     assert page.title.value == page.example.options[1]
     assert page.body.value
+
+
+def test_the_form_is_there_before_the_systems_are_loaded():
+    """Neither the module nor a page that has still to load its systems waits for PyTorch."""
+    code = (
+        "import sys, threading; from stackstudy.ask import page; page._load = lambda *_: threading.Event().wait(0.1); "
+        "page.Page('smoke'); sys.exit('torch' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -15,7 +15,7 @@ import pytest
 from stackstudy.paths import project_root
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-PATIENCE = 180_000  # milliseconds: a kernel that starts on a loaded machine takes its time
+PATIENCE = 600_000  # milliseconds: a kernel that starts on a loaded machine takes its time
 
 
 @pytest.fixture(scope="session")

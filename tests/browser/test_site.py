@@ -55,3 +55,11 @@ def test_nothing_is_wider_than_a_phone(page, site):
     for name in ("index.html", "smoke/results.html", "smoke/13-tags-neural.html", "notebooks/13-tags-neural.html"):
         page.goto(f"{site}/{name}")
         assert page.evaluate("document.documentElement.scrollWidth") <= 390, name
+
+
+def test_every_picture_is_described_in_words(page, site):
+    for name in ("smoke/paper.html", "smoke/results.html", "smoke/13-tags-neural.html", "notebooks/01-questions.html"):
+        page.goto(f"{site}/{name}")
+        texts = page.locator("img").evaluate_all("pictures => pictures.map(each => each.getAttribute('alt'))")
+        assert texts, name
+        assert all(text and " " in text and not text.endswith((".png", ".svg")) for text in texts), name

@@ -22,14 +22,26 @@ NUMBERS = {
     "tags.sum": {"value": 3, "experiment": "19-comparison"},
 }
 PROVENANCE = """experiment,notebook,commit,seeds,seconds,machine,parameters,tables,figures
-13-net,13-net,abc,0,2.5,Abacus,x,,
+13-net,13-net,abc,0,2.5,Abacus,x,,learning-curve
 19-comparison,19-comparison,abc,0,1.0,Abacus,x,tags-summary,tags-systems
 """
+PAPER = """Text.
+
+![F1 of *each* system, $R^2$ too.](figures/toy/tags-systems "19-comparison"){#fig:tags-systems width=100%}
+"""
+DRAWN = """<svg><g><!-- 0.5 --></g><g><!-- epoch --></g><g><!-- R&amp;D loss --></g><g><!-- 10k --></g>
+<g><!-- epoch --></g>
+<g><!-- $\\mathdefault{10^{-2}}$ --></g></svg>"""
+DOT = "iVBORw0KGgo="
 
 
 def notebook() -> nbformat.NotebookNode:
     cells = [
         new_markdown_cell("# 13 · A net\n\n**Question.** Does it\nlearn?\n\nMore."),
+        new_markdown_cell("Prose.\n\n## How far does it get?\n\nMore prose."),
+        new_code_cell(
+            'run.figure(curve(x), f"learning-curve-{p.name}")', outputs=[new_output("display_data", {"image/png": DOT})]
+        ),
         new_code_cell("x = 1", outputs=[new_output("display_data", WIDGET), new_output("stream", text="seen & read")]),
     ]
     return new_notebook(cells=cells, metadata={"widgets": {"state": {}}})
@@ -55,7 +67,9 @@ def root(tmp_path, monkeypatch):
     for name in entries:
         write(results / "parameters" / f"{name}.yaml", "loss: focal\nseeds: [0, 1]\n")
     (tmp_path / "figures" / "toy").mkdir(parents=True)
-    Image.new("RGB", (4, 2)).save(tmp_path / "figures" / "toy" / "tags-systems.png")
+    for name in ("tags-systems", "learning-curve"):
+        Image.new("RGB", (4, 2)).save(tmp_path / "figures" / "toy" / f"{name}.png")
+    write(tmp_path / "figures" / "toy" / "learning-curve.svg", DRAWN)
     return tmp_path
 
 
@@ -89,8 +103,17 @@ def test_a_site_from_results_alone(root):
     assert found["toy/paper.html"] == "<p>paper</p>"
     assert "Does it learn?" in found["index.html"]
     assert "0.1235" in found["toy/results.html"]
-    assert re.search(r'<img[^>]* alt="Tags systems, a figure of experiment 19-comparison', found["toy/results.html"])
     assert "&lt;b&gt;" in found["toy/13-net.html"]
+
+
+def test_a_figure_is_described_by_its_caption_or_else_by_what_is_written_in_it(root):
+    assert 'alt="Tags systems"' in pages(build_site({"toy": None}))["toy/results.html"]
+    write(root / "report" / "build" / "toy" / "paper.md", PAPER)
+    found = pages(build_site({"toy": None}))
+    for name in ("toy/results.html", "toy/19-comparison.html"):
+        assert 'alt="F1 of each system, R^2 too."' in found[name]
+    assert 'alt="Learning curve: epoch, R&amp;D loss"' in found["toy/13-net.html"]
+    assert 'alt="Learning curve, in: How far does it get?"' in found["notebooks/13-net.html"]
 
 
 def test_every_link_leads_somewhere_and_none_to_another_host(with_runs):

@@ -11,6 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from stackstudy import paths
 from stackstudy.paper.text import heading
 from stackstudy.runs.display import duration
+from stackstudy.site.descriptions import captions, description
 from stackstudy.site.drawings import drawings
 from stackstudy.site.notebooks import notebook_html, question_of
 from stackstudy.site.sources import Experiment, data, experiments, plain, read_table
@@ -50,8 +51,12 @@ class _Pages:
             loader=PackageLoader("stackstudy.site"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
         )
         self.templates.filters |= {"heading": heading, "duration": duration, "table": read_table, "plain": plain}
+        of_papers = {profile: captions(profile) for profile in found}
         questions = {name: question_of(path) for name, path in notebooks.items()}
         self.templates.globals |= {"found": found, "questions": questions}
+        self.templates.globals["alt"] = lambda experiment, name: description(
+            name, experiment.figures[name], of_papers[experiment.profile]
+        )
 
     def write(self, place: str, template: str, **values: Any) -> None:
         """Write one page; `place` is its path in the site."""

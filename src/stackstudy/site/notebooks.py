@@ -5,6 +5,8 @@ from pathlib import Path
 import nbformat
 from nbconvert import HTMLExporter
 
+from stackstudy.site.descriptions import describe_images
+
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
@@ -14,6 +16,7 @@ def notebook_html(path: Path) -> str:
     notebook.metadata.pop("widgets", None)
     for cell in notebook.cells:
         cell.outputs = [each for each in cell.get("outputs", []) if WIDGET not in each.get("data", {})]
+    describe_images(notebook)
     exporter = HTMLExporter(template_name="basic", exclude_anchor_links=True, exclude_input_prompt=True)
     exporter.exclude_output_prompt = True
     return exporter.from_notebook_node(notebook)[0]
