@@ -63,9 +63,9 @@ test-browser: $(STAMP) ## Run the tests that open JupyterLab, the page of questi
 	@$(BIN)/python -m pip install --disable-pip-version-check --quiet -c requirements.txt 'playwright==1.65.2'
 	@$(BIN)/python -m pytest -m browser tests/browser
 
-test-cluster: $(STAMP) ## Test the executor ray on a cluster of three local nodes
+test-cluster: $(STAMP) ## Test what runs on Ray, on clusters of local nodes
 	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint requirements.txt --editable '.[cluster]'
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m cluster tests/runs
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m cluster tests
 
 lint: $(STAMP) ## Check style and format
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -119,6 +119,7 @@ class TagsXGBoost(TagSystem):
     reg_lambda: float
     max_bin: Count
     device: str
+    workers: Count  # of a Ray cluster, that share the rows
 
 
 class TagsNeural(TagSystem):

@@ -31,7 +31,7 @@ def parameters(protocol="corrected", **changes) -> TagsXGBoost:
     fields |= {"minimum_questions": 10, "rounds": 40, "patience": 5 if protocol == "corrected" else None}
     fields |= {"max_depth": 3, "learning_rate": 0.3, "min_child_weight": 1, "colsample_bytree": 1}
     fields |= {"colsample_bylevel": 0.5, "reg_alpha": 0, "reg_lambda": 1.5, "max_bin": 64}
-    return TagsXGBoost(**fields | {"seeds": (0,), "device": "cpu"} | changes)
+    return TagsXGBoost(**fields | {"seeds": (0,), "device": "cpu", "workers": 1} | changes)
 
 
 def fit(data, folder, protocol="corrected", **changes):

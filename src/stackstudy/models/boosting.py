@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -9,6 +10,7 @@ import numpy as np
 import polars as pl
 import xgboost as xgb
 
+from stackstudy.models.boosting_on_ray import Losses, Part, boost_on_ray
 from stackstudy.models.files import read_model, write_model
 from stackstudy.paths import replacing
 from stackstudy.runs import progress
@@ -52,22 +54,42 @@ class Rows(NamedTuple):
 
 
 def boost(
-    train: Rows, validation: Rows, options: Mapping[str, Any], rounds: int, patience: int | None, seed: int, stage: str
+    train: Rows,
+    validation: Rows,
+    options: Mapping[str, Any],
+    rounds: int,
+    patience: int | None,
+    seed: int,
+    stage: str,
+    workers: int = 1,
 ) -> tuple[xgb.Booster, pl.DataFrame]:
     """Return a booster, and its losses by seed and round. `options` are XGBoost's.
 
     Boosting ends after `patience` rounds without a better validation loss, `rounds` at most, and the booster is cut
-    after its best round; without patience it has all rounds.
+    after its best round; without patience it has all rounds. More than one of `workers` share the rows (see
+    `boost_on_ray`).
     """
+    grow = partial(_grow, dict(options) | {"tree_method": "hist", "seed": seed}, rounds, patience, stage)
+    booster, losses = boost_on_ray(grow, train, validation, workers) if workers > 1 else grow(train, validation)
+    columns = {f"{split}_loss": next(iter(values.values())) for split, values in losses.items()}
+    count = len(columns["train_loss"])
+    return booster, pl.DataFrame({"seed": np.full(count, seed), "round": np.arange(1, count + 1), **columns})
+
+
+def _grow(
+    options: Mapping[str, Any], rounds: int, patience: int | None, stage: str, train: Part, validation: Part
+) -> tuple[xgb.Booster, Losses]:
+    """Boost on rows that are here, which may be a part of all."""
     bins = {"max_bin": options.get("max_bin", XGBOOST_BINS)}
-    fit = xgb.QuantileDMatrix(train.features, train.targets, weight=train.weights, **bins)
-    choose = xgb.QuantileDMatrix(validation.features, validation.targets, ref=fit, **bins)
+    (features, targets, weights), (features_to_choose, targets_to_choose, _) = train, validation
+    fit = xgb.QuantileDMatrix(features, targets, weight=weights, **bins)
+    choose = xgb.QuantileDMatrix(features_to_choose, targets_to_choose, ref=fit, **bins)
     callbacks: list[xgb.callback.TrainingCallback] = [_Progress(stage, rounds)]
     if patience:
         callbacks.append(xgb.callback.EarlyStopping(rounds=patience, save_best=True))
-    losses: dict[str, dict[str, list[float]]] = {}
+    losses: Losses = {}
     booster = xgb.train(
-        dict(options) | {"tree_method": "hist", "seed": seed},
+        dict(options),
         fit,
         num_boost_round=rounds,
         evals=[(fit, "train"), (choose, "validation")],
@@ -75,9 +97,7 @@ def boost(
         callbacks=callbacks,
         verbose_eval=False,
     )
-    columns = {f"{split}_loss": next(iter(values.values())) for split, values in losses.items()}
-    count = len(columns["train_loss"])
-    return booster, pl.DataFrame({"seed": np.full(count, seed), "round": np.arange(1, count + 1), **columns})
+    return booster, losses
 
 
 def nodes_of(boosters: Mapping[int, xgb.Booster]) -> int:

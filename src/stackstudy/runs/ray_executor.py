@@ -28,7 +28,7 @@ class RayExecutor:
 
     def __init__(self, slots: int) -> None:
         self.slots = slots  # of each machine
-        self._ray = _import_ray()
+        self._ray = import_ray()
         self._tasks: dict[Any, Job] = {}
         self._since: dict[str, float] = {}
 
@@ -124,11 +124,12 @@ def _work(job: Job, key: str) -> tuple[Outcome, Hashes]:
     return ended[0], hashes(folder)
 
 
-def _import_ray() -> ModuleType:
+def import_ray() -> ModuleType:
+    """Return Ray. ValueError: the extra is not installed."""
     try:
         import ray
     except ImportError as error:
-        raise ValueError("the executor ray needs the package of that name: pip install '.[cluster]'") from error
+        raise ValueError("this needs the package ray: pip install '.[cluster]'") from error
     return ray
 
 

@@ -97,4 +97,4 @@ def _boost(task: _Task, parameters: TagsXGBoost, seed: int) -> tuple[xgb.Booster
     options = parameters.model_dump(include=set(SHARED)) | task.objective
     options["device"] = "cpu" if device == "mps" else device
     limits = parameters.rounds, parameters.patience
-    return boost(task.train, task.validation, options, *limits, seed, f"boosting, seed {seed}")
+    return boost(task.train, task.validation, options, *limits, seed, f"boosting, seed {seed}", parameters.workers)
