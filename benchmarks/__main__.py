@@ -16,7 +16,20 @@ from benchmarks.timing import NotReady, Result, limits
 from stackstudy.paths import project_root
 from stackstudy.runs.products import save_json
 
-BENCHMARKS = ("dsf_training",)
+BENCHMARKS = (
+    "dsf_training",
+    "other_training",
+    "time_to_f1",
+    "mapped_memory",
+    "xgboost_single_label",
+    "embedding",
+    "kmeans",
+    "evaluation",
+    "ingestion",
+    "report",
+    "growth",
+    "million",
+)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -38,7 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
     print(", ".join(f"{name.replace('_', ' ')} {value:,.4g}" for name, value in machine.items()))
     if failed:
         print(f"failed: {', '.join(failed)}", file=sys.stderr)
-    elif out:
+    if out:
         save_json({"machine": machine, **{result.name: result.flat() for result in results}}, out)
         print(out)
     return 1 if failed else 0

@@ -12,7 +12,7 @@ from benchmarks.planted import write_pieces, write_vectors
 from benchmarks.sizes import Sizes
 from benchmarks.timing import Result, elsewhere, in_turn, matrix_product
 
-STEPS = {"dsf_mhsa": 1.0, "body_mlp": 1.0, "sequence_dsf": 0.5}  # shares of the usual number: a body has 32 vectors
+STEPS = {"dsf_mhsa": 1.0, "body_mlp": 1.0, "sequence_dsf": 0.25}  # shares of the usual number: a body has 32 vectors
 
 
 def measure(sizes: Sizes, folder: Path) -> Iterator[Result]:

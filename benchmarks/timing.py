@@ -67,8 +67,10 @@ class Measured:
 
 def in_turn(rounds: int, **sides: tuple[Any, ...]) -> dict[str, Measured]:
     """Let `sides` (name -> function, and its arguments) take turns for some rounds, each in a process of its own."""
-    workers = {name: _Worker(*side) for name, side in sides.items()}
+    workers: dict[str, _Worker] = {}
     try:
+        for name, side in sides.items():
+            workers[name] = _Worker(*side)
         for _ in range(rounds):
             for worker in workers.values():
                 worker.round()
