@@ -74,7 +74,7 @@ def ours(name: str, folder: Path, sizes: Sizes, steps: int) -> Callable[[], Numb
     def work() -> Numbers:
         clock: list[float] = []
         with tempfile.TemporaryDirectory() as scratch:
-            make = partial(_clocked, net.ours, clock)
+            make = partial(clocked, net.ours, clock)
             training.train(make, published.asymmetric_loss(), data, BEST_F1, options, 0, Path(scratch))
         rate = steps * net.batch / (clock[-1] - clock[0])
         return {"seconds": sizes.study_rows / rate, "rows_per_second": rate, "rate": rate * flops}
@@ -128,7 +128,7 @@ def parameters_mb(net: Network) -> float:
     return sum(each.numel() * each.element_size() for each in net.ours().parameters()) / 2**20
 
 
-def _clocked(make: Callable[[], nn.Module], clock: list[float]) -> nn.Module:
+def clocked(make: Callable[[], nn.Module], clock: list[float]) -> nn.Module:
     """Return the network; it notes when each training step begins."""
     model = make()
     model.register_forward_pre_hook(lambda module, _: clock.append(time.perf_counter()) if module.training else None)

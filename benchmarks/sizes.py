@@ -26,10 +26,10 @@ class Sizes:
     published_steps: int = 40  # of the plain loop in a round, cut from 2,657
     sequence_batch: int = 128
     memory_steps: int = 6
-    f1_rows: int = 2560  # cut from 85,000
-    f1_epochs: int = 20  # of the published schedule, cut from 100
-    f1_batch: int = 256
-    f1_own_epochs: int = 6
+    f1_rows: int = 640  # cut from 85,000
+    f1_epochs: int = 100
+    f1_batch: int = 64
+    f1_own_epochs: int = 10
 
     # XGBoost: rows cut from 63,000, rounds extrapolated to 1,000.
     classes: int = 59

@@ -1,16 +1,19 @@
 """Claim: DSF-CrossAttn reaches the validation F1 of the study's loop in a 25th of its time.
 
-Planted vectors at the published width, rows cut to some thousand and the published schedule (batch 32, one cycle to
-1e-3, mixup) to some epochs; that is less than it was given, and so in its favour. Its time is that of its best epoch,
-of which the F1 is the goal; ours that of the first epoch which is as good, checkpoints and all. Ours has the same
-network, loss and data; larger batches, a larger rate, fewer epochs and no mixup.
+Planted vectors of the published width. The study's schedule is whole: 100 epochs in batches of 32, one cycle to 1e-3,
+mixup and dropout .5 for 20 epochs, dropout .25 after; its rows are cut to some hundred. Its time is that of its best
+epoch, of which the F1 is the goal; ours that of the first epoch which is as good. Ours has the same network, loss and
+rows; larger batches, a larger rate, less dropout, fewer epochs and no mixup. Steps and validation count on both sides,
+not the checkpoint that ours writes after each epoch: of 85,000 rows it is no hundredth, of so few it would be half.
 """
 
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch.optim.lr_scheduler import OneCycleLR
 
@@ -21,11 +24,13 @@ from benchmarks.timing import Numbers, Result, elsewhere, in_turn, once
 from stackstudy.evaluation.tags import best_micro_f1
 from stackstudy.models import training
 from stackstudy.models.course import Metric
+from stackstudy.models.dsf import DSFCrossAttention
 from stackstudy.models.mixup import set_dropout
 
 NAME = "dsf_crossattn"
-NOISE = 3.0
-RATE, OWN_RATE = 1e-3, 2e-3
+NOISE = 8.0
+RATE, OWN_RATE = 1e-3, 5e-3
+OWN_DROPOUT = 0.25
 LATE_DROPOUT = 0.25  # of the study's loop, once there is no mixup
 
 
@@ -60,18 +65,21 @@ def ours(folder: Path, sizes: Sizes, goal: float) -> Callable[[], Numbers]:
     data = networks.our_data(net, folder, steps=1)
     train, chosen_on = (torch.arange(each.start, each.stop) for each in _split(sizes))
     data = training.Data(data.inputs, data.targets, train, chosen_on)
+    make = partial(DSFCrossAttention, sizes.width, sizes.hidden, sizes.labels, OWN_DROPOUT)
     options = networks.our_options(net, sizes.f1_own_epochs, sizes.f1_batch, OWN_RATE, mixup=False)
 
     def work() -> Numbers:
-        began, course = time.perf_counter(), []
+        clock, course = [], []  # when steps began; F1 and seconds so far of each epoch
 
-        def judged(outputs, targets) -> float:  # noqa: ANN001
-            course.append((best_micro_f1(outputs, targets), time.perf_counter() - began))
-            return course[-1][0]
+        def judged(outputs: np.ndarray, targets: np.ndarray) -> float:
+            f1, spent = best_micro_f1(outputs, targets), time.perf_counter() - clock[0]
+            course.append((f1, spent + (course[-1][1] if course else 0.0)))
+            clock.clear()
+            return f1
 
         with tempfile.TemporaryDirectory() as scratch:
-            metric = Metric("f1_micro", judged, "max")
-            training.train(net.ours, published.asymmetric_loss(), data, metric, options, 0, Path(scratch))
+            own, metric = partial(networks.clocked, make, clock), Metric("f1_micro", judged, "max")
+            training.train(own, published.asymmetric_loss(), data, metric, options, 0, Path(scratch))
         reached = [seconds for f1, seconds in course if f1 >= goal]
         return {"seconds": reached[0] if reached else course[-1][1], "f1": max(f1 for f1, _ in course)}
 
