@@ -29,14 +29,14 @@ class Sizes:
     f1_rows: int = 640  # cut from 85,000
     f1_epochs: int = 100
     f1_batch: int = 64
-    f1_own_epochs: int = 10
+    f1_own_epochs: int = 20
 
     # XGBoost: rows cut from 63,000, rounds extrapolated to 1,000.
     classes: int = 59
     tree_rows: int = 3000
-    tree_timed_rounds: int = 10
+    tree_timed_rounds: int = 3
     tree_rounds: int = 1000
-    tree_judged_rounds: int = 100
+    tree_judged_rounds: int = 60
 
     bodies: int = 2000
     tags: int = 22_753

@@ -29,7 +29,7 @@ from stackstudy.models.mixup import set_dropout
 
 NAME = "dsf_crossattn"
 NOISE = 8.0
-RATE, OWN_RATE = 1e-3, 5e-3
+RATE, OWN_RATE = 1e-3, 3e-3
 OWN_DROPOUT = 0.25
 LATE_DROPOUT = 0.25  # of the study's loop, once there is no mixup
 
