@@ -34,7 +34,7 @@ class Sizes:
     # XGBoost: rows cut from 63,000, rounds extrapolated to 1,000.
     classes: int = 59
     tree_rows: int = 3000
-    tree_timed_rounds: int = 3
+    tree_timed_rounds: int = 1
     tree_rounds: int = 1000
     tree_judged_rounds: int = 60
 
