@@ -22,6 +22,7 @@ Numbers = dict[str, float]
 # A side reads its inputs and returns what is to be timed. That may say itself how many "seconds" it took.
 Side = Callable[..., Callable[[], Numbers]]
 SAMPLE_SECONDS = 0.1
+MATRIX_OPERATIONS, MOST_PRODUCTS = 5e10, 20  # of one look at the matrix rate
 # A server that has the libraries imported forks each process: seconds less for each, and the same memory to begin with.
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(["benchmarks.networks", "benchmarks.embedding", "benchmarks.ingestion"])
@@ -102,7 +103,7 @@ def matrix_product(rows: int, inner: int, columns: int, dtype: str = "float32") 
     left = torch.randn(rows, inner, generator=random, dtype=getattr(torch, dtype))
     right = torch.randn(inner, columns, generator=random, dtype=getattr(torch, dtype))
     operations = 2 * rows * inner * columns
-    repeats = max(int(5e10 / operations), 1)
+    repeats = min(max(int(MATRIX_OPERATIONS / operations), 1), MOST_PRODUCTS)
 
     def work() -> Numbers:
         torch.matmul(left, right)
