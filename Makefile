@@ -1,7 +1,7 @@
 # stackstudy: `make` alone prints what there is to do.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help env report paper batch test test-browser test-cluster notebooks lint lab ask site clean
+.PHONY: help env report paper batch test test-browser test-cluster bench bench-smoke notebooks lint lab ask site clean
 
 PROFILE ?= sample
 DATA ?=
@@ -66,6 +66,12 @@ test-browser: $(STAMP) ## Run the tests that open JupyterLab, the page of questi
 test-cluster: $(STAMP) ## Test what runs on Ray, on clusters of local nodes
 	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint requirements.txt --editable '.[cluster]'
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m cluster tests
+
+bench: $(STAMP) ## Check the claims about speed and memory (25 minutes; nothing else should run)
+	@$(BIN)/python -m benchmarks
+
+bench-smoke: $(STAMP) ## Run the benchmarks at tiny sizes, without judging times
+	@$(BIN)/python -m benchmarks --smoke
 
 lint: $(STAMP) ## Check style and format
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
