@@ -66,9 +66,7 @@ def predict(run: Path, source: str | Path, out: Path, *, site: str | None = None
         optional = LABELS if kind == "tags" else ("score",)  # who asks for a score has chosen the tags
         report = ingest([source], table, site=site, optional=optional)
         questions = pl.read_parquet(table)
-        data = Data(questions, _embedded(run, systems, questions, Path(scratch) / "embeddings"))
-        if (run / OWN_SPACE).exists():
-            data = titles_for_bodies(data)
+        data = as_in_training(run, Data(questions, _embedded(run, systems, questions, Path(scratch) / "embeddings")))
         values = {system.name: system.values(data) for system in systems}
         if kind == "tags":
             metrics, notes = _tag_metrics(run, systems, values, questions)
@@ -78,6 +76,17 @@ def predict(run: Path, source: str | Path, out: Path, *, site: str | None = None
         rows = _tag_rows if kind == "tags" else _score_rows
         pl.concat([rows(system, values[system.name], questions) for system in systems]).write_parquet(fresh)
     return Predicted(metrics, notes)
+
+
+def as_in_training(run: Path, data: Data) -> Data:
+    """Return questions as the systems of a run read them: those with labels of their own, a title for an empty body."""
+    return titles_for_bodies(data) if (run / OWN_SPACE).exists() else data
+
+
+def space_of(run: Path) -> TagSpace:
+    """Return the labels that the systems of a run predict: its own, or else the centroids."""
+    own = (run / OWN_SPACE).exists()
+    return TagSpace.load((run if own else upstream(run, "03-tag-centroids")) / OWN_SPACE)
 
 
 def _read(report: IngestReport) -> list[str]:
@@ -177,8 +186,7 @@ def _tag_metrics(
     tagged = np.flatnonzero(questions["tags"].list.len().to_numpy())
     if not tagged.size:
         return None, ("no question has tags, so nothing can be said on the quality",)
-    own = (run / OWN_SPACE).exists()
-    space = TagSpace.load((run if own else upstream(run, "03-tag-centroids")) / OWN_SPACE)
+    space = space_of(run)
     if wrong := [system.name for system in systems if system.labels != tuple(space.names)]:
         raise ValueError(f"{wrong[0]} predicts other labels than those in the tag space of {run}: run it again")
     given = questions["tags"].gather(tagged)

@@ -17,15 +17,13 @@ from stackstudy.evaluation.calibration import Platt, fit_platt, log_odds
 from stackstudy.evaluation.conformal import Conformal, fit_conformal
 from stackstudy.evaluation.predictions import Predictions
 from stackstudy.evaluation.thresholds import rows_to_choose_on
-from stackstudy.predict import OWN_SPACE, StoreEncoder, store_encoder, streams_of
+from stackstudy.predict import StoreEncoder, as_in_training, space_of, store_encoder, streams_of
 from stackstudy.questions.columns import UNLABELLED
 from stackstudy.questions.schema import read_questions, row_hash
 from stackstudy.runs import progress
 from stackstudy.runs.upstream import upstream
 from stackstudy.systems.data import Data
-from stackstudy.systems.raw_tags import titles_for_bodies
 from stackstudy.systems.saved import Saved, load_system
-from stackstudy.tagspace.space import TagSpace
 
 COVERAGE = 0.9  # of the intervals
 SHOWN = 5  # likeliest labels, besides those that are given
@@ -41,9 +39,8 @@ class Tagger:
     platt: Platt
 
     def values(self, data: Data) -> np.ndarray:
-        """Return calibrated probabilities (n, k); systems with labels of their own read a title for an empty body."""
-        read = titles_for_bodies(data) if (self.choice.run / OWN_SPACE).exists() else data
-        return self.platt(log_odds(self.saved.values(read)))
+        """Return calibrated probabilities (n, k)."""
+        return self.platt(log_odds(self.saved.values(as_in_training(self.choice.run, data))))
 
     def thresholds(self) -> np.ndarray:
         """Return the threshold of each label (k,), on the scale of `values`."""
@@ -140,8 +137,7 @@ def _load(choice: Choice, questions: pl.DataFrame) -> Tagger | Scorer:
 
 def _calibration(choice: Choice, saved: Saved, predictions: Predictions, questions: pl.DataFrame) -> Platt:
     """Return the curve that fits the probabilities of a system to the labels on which its threshold was chosen."""
-    own = choice.run / OWN_SPACE
-    space = TagSpace.load(own if own.exists() else upstream(choice.run, "03-tag-centroids") / OWN_SPACE)
+    space = space_of(choice.run)
     if saved.labels != tuple(space.names):
         raise ValueError(f"{choice.name} predicts other labels than those in its tag space: run it again")
     _check_rows(choice, predictions, questions)

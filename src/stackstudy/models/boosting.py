@@ -77,7 +77,7 @@ def boost(
 
 
 def _grow(
-    options: Mapping[str, Any], rounds: int, patience: int | None, stage: str, train: Part, validation: Part
+    options: dict[str, Any], rounds: int, patience: int | None, stage: str, train: Part, validation: Part
 ) -> tuple[xgb.Booster, Losses]:
     """Boost on rows that are here, which may be a part of all."""
     bins = {"max_bin": options.get("max_bin", XGBOOST_BINS)}
@@ -89,7 +89,7 @@ def _grow(
         callbacks.append(xgb.callback.EarlyStopping(rounds=patience, save_best=True))
     losses: Losses = {}
     booster = xgb.train(
-        dict(options),
+        options,
         fit,
         num_boost_round=rounds,
         evals=[(fit, "train"), (choose, "validation")],
