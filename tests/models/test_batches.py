@@ -120,8 +120,10 @@ def test_batches_hold_every_row_once_and_none_holds_a_single_one(rows, size):
     assert 2 <= len(parts[-1]) <= size + 1 or rows == 1
 
 
-def test_half_precision_files_become_single_precision_on_cpu(tmp_path):
+def test_half_precision_files_stay_half_and_become_single_precision_batch_by_batch_on_cpu(tmp_path):
     np.save(tmp_path / "x.npy", np.arange(6, dtype=np.float16).reshape(3, 2))
     tensor = batches.to_device(np.load(tmp_path / "x.npy", mmap_mode="r"), "cpu")
-    assert tensor.dtype == torch.float32
-    assert tensor.tolist() == [[0, 1], [2, 3], [4, 5]]
+    assert tensor.dtype == torch.float16
+    (batch,) = gather((tensor,), torch.tensor([2, 0]))
+    assert batch.dtype == torch.float32
+    assert batch.tolist() == [[4, 5], [0, 1]]

@@ -108,7 +108,7 @@ def gather(inputs: Iterable[Input], rows: Tensor) -> tuple[Tensor, ...]:
     found: list[Tensor] = []
     for each in inputs:
         batch = each[rows]
-        found += [batch] if isinstance(batch, Tensor) else batch
+        found += [batch.to(precision(batch.device))] if isinstance(batch, Tensor) else batch
     return tuple(found)
 
 
@@ -134,5 +134,5 @@ def precision(device: torch.device | str) -> torch.dtype:
 
 
 def to_device(array: np.ndarray, device: str) -> Tensor:
-    """Return `array` (n, ...), often a float16 memmap, as a tensor on the device, in its `precision`."""
-    return torch.from_numpy(np.array(array)).to(device=device, dtype=precision(device))
+    """Return `array` (n, ...), often a float16 memmap, as a tensor on the device; `gather` converts what it reads."""
+    return torch.from_numpy(np.array(array)).to(device)

@@ -14,7 +14,18 @@ def vectors_of(data: Data, *streams: str) -> np.ndarray:
 
     ValueError, naming stream and row: a stream is missing, not one vector a question, or has missing values.
     """
-    return np.hstack([_vectors(data, name) for name in streams])
+    return np.hstack([stored_vectors(data, name).astype(np.float32, copy=False) for name in streams])
+
+
+def stored_vectors(data: Data, name: str) -> np.ndarray:
+    """Return the vectors (n, d) of a stream as they are stored, mostly a float16 memmap; errors as of `vectors_of`."""
+    vectors = data.stream(name)
+    if vectors.ndim != 2:
+        raise ValueError(f"embedding stream {name!r} has the shape {vectors.shape}: one vector a question is needed")
+    if (wrong := np.flatnonzero(~np.isfinite(vectors).all(axis=1))).size:
+        found = f"missing or infinite values in {wrong.size} rows, the first is row {wrong[0]}"
+        raise ValueError(f"embedding stream {name!r} has {found}: embed the questions again")
+    return vectors
 
 
 def side_by_side(title: np.ndarray, body: np.ndarray) -> np.ndarray:
@@ -27,28 +38,18 @@ def fusion_inputs(data: Data, keys: str, device: str) -> tuple[Tensor, RaggedPie
 
     ValueError, naming the stream: it is missing, does not fit to the questions or the other, or has missing values.
     """
-    title, pieces = to_device(vectors_of(data, "title"), device), _pieces(data, keys, device)
+    title, pieces = to_device(stored_vectors(data, "title"), device), _pieces(data, keys, device)
     if pieces.dimension != title.shape[1]:
         found = f"{pieces.dimension} numbers a vector, those of 'title' have {title.shape[1]}"
         raise ValueError(f"embedding stream {keys!r} has {found}: embed both with one model")
     return title, pieces
 
 
-def _vectors(data: Data, name: str) -> np.ndarray:
-    vectors = np.asarray(data.stream(name), dtype=np.float32)
-    if vectors.ndim != 2:
-        raise ValueError(f"embedding stream {name!r} has the shape {vectors.shape}: one vector a question is needed")
-    if (wrong := np.flatnonzero(~np.isfinite(vectors).all(axis=1))).size:
-        found = f"missing or infinite values in {wrong.size} rows, the first is row {wrong[0]}"
-        raise ValueError(f"embedding stream {name!r} has {found}: embed the questions again")
-    return vectors
-
-
 def _pieces(data: Data, keys: str, device: str) -> RaggedPieces | MappedPieces:
     """Return the bodies as lists of pieces; those of the stream ``body`` have one piece each."""
     try:
         if keys == "body":
-            vectors, offsets = to_device(vectors_of(data, "body"), device), np.arange(len(data.questions) + 1)
+            vectors, offsets = to_device(stored_vectors(data, "body"), device), np.arange(len(data.questions) + 1)
             return RaggedPieces(vectors, torch.from_numpy(offsets).to(device))
         if keys == "body_tokens":
             return MappedPieces(data.stream("body_tokens"), data.stream("body_tokens_mask"), device)

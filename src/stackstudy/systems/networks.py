@@ -15,7 +15,7 @@ from stackstudy.models.batches import Input, to_device
 from stackstudy.models.course import Metric
 from stackstudy.params import ScoresNeural, TagsNeural
 from stackstudy.systems.data import Data
-from stackstudy.systems.inputs import fusion_inputs, vectors_of
+from stackstudy.systems.inputs import fusion_inputs, stored_vectors
 
 BATCH = 256  # questions at a time, after the training
 MOST_TAGS = 5  # of a question; a number of tags or labels that is an input is divided by it
@@ -48,7 +48,7 @@ def without_companions(streams: tuple[str, ...]) -> tuple[str, ...]:
 def inputs_of(data: Data, streams: Sequence[str], device: str) -> tuple[Input, ...]:
     """Return what a network takes that reads these streams: one vector, or a title vector and the pieces of a body."""
     if len(streams) == 1:
-        return (to_device(vectors_of(data, streams[0]), device),)
+        return (to_device(stored_vectors(data, streams[0]), device),)
     return fusion_inputs(data, streams[1], device)
 
 

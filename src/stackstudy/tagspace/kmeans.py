@@ -63,7 +63,8 @@ def recursive_kmeans(vectors: np.ndarray, k: int, *, branching: int, restarts: i
         assignment[members[halves.assignment == 1]] = len(centroids)
         centroids[worst] = halves.centroids[0]
         centroids.append(halves.centroids[1])
-    return Clustering(np.array(centroids), assignment, (_objective(points, np.array(centroids), assignment),))
+    objective = float(np.einsum("nd,nd->", points, np.array(centroids)[assignment]))
+    return Clustering(np.array(centroids), assignment, (objective,))
 
 
 def lloyd(points: np.ndarray, start: np.ndarray) -> Clustering:
@@ -78,8 +79,8 @@ def lloyd(points: np.ndarray, start: np.ndarray) -> Clustering:
         if assignment is not None and np.array_equal(nearest, assignment):
             break
         assignment = nearest
-        centroids = _means(points, assignment, centroids)
-        objectives.append(_objective(points, centroids, assignment))
+        centroids, objective = _means(points, assignment, centroids)
+        objectives.append(objective)
     return Clustering(centroids, assignment, tuple(objectives))
 
 
@@ -130,17 +131,18 @@ def _fill_empty(nearest: np.ndarray, cosines: np.ndarray, k: int) -> np.ndarray:
     return nearest
 
 
-def _means(points: np.ndarray, assignment: np.ndarray, previous: np.ndarray) -> np.ndarray:
-    """Return the directions of the cluster sums; a sum that cancels out has none, so its centroid stays."""
+def _means(points: np.ndarray, assignment: np.ndarray, previous: np.ndarray) -> tuple[np.ndarray, float]:
+    """Return the directions of the cluster sums, and the objective with them as centroids.
+
+    A sum that cancels out has no direction, so its centroid stays. The cosines of a cluster's points to its centroid
+    add up to that of their sum, so that no point is looked at again.
+    """
     rows = np.arange(len(points))
     sums = csr_array((np.ones(len(points)), (assignment, rows)), shape=(len(previous), len(points))) @ points
     norms = np.linalg.norm(sums, axis=1, keepdims=True)
     known = norms > 10.0**-TIE_DECIMALS
-    return np.where(known, sums / np.where(known, norms, 1), previous)
-
-
-def _objective(points: np.ndarray, centroids: np.ndarray, assignment: np.ndarray) -> float:
-    return float(np.einsum("nd,nd->", points, centroids[assignment]))
+    centroids = np.where(known, sums / np.where(known, norms, 1), previous)
+    return centroids, float(np.vdot(sums, centroids))
 
 
 def _worst_leaf(points: np.ndarray, centroids: np.ndarray, assignment: np.ndarray) -> int:
