@@ -13,7 +13,7 @@ from rich.console import Console
 from watching import RUNNER, processes_of, wait_until
 
 from stackstudy import cli
-from stackstudy.runs import worker
+from stackstudy.runs import kernel, worker
 from stackstudy.runs.runner import run
 
 KILLS = 10
@@ -27,6 +27,7 @@ def results(project, experiment="01-first"):
     return {name: (folder / name).read_bytes() for name in ("metrics.json", "numbers.txt")}
 
 
+KINDS = ("runner", "template", "worker", "kernel")
 UNDISTURBED = {"metrics.json": b'{\n  "first": {\n    "amount": 3\n  }\n}\n', "numbers.txt": b"3"}
 
 
@@ -34,17 +35,15 @@ def quiet():
     return Console(quiet=True)
 
 
-def alive(project, kind):
-    """Return the runner, the worker or the kernel of a batch, None where there is none at the moment."""
-    for process in processes_of(project.root):
-        try:
-            line = process.cmdline()
-        except psutil.Error:
-            continue
-        found = "worker" if "stackstudy.runs.worker" in line else "kernel" if "-f" in line else "runner"
-        if found == kind:
-            return process
-    return None
+def alive(batch, kind):
+    """Return a process of a batch, None where there is none at the moment."""
+    try:
+        process = psutil.Process(batch.pid)
+        for _ in range(KINDS.index(kind)):  # each is started by the one before
+            process = process.children()[0]
+    except (psutil.Error, IndexError):
+        return None
+    return process
 
 
 def test_ten_kills_at_random_moments(project):
@@ -55,12 +54,12 @@ def test_ten_kills_at_random_moments(project):
     usual = time.monotonic() - begun
     assert results(project) == UNDISTURBED
     shutil.rmtree(project.run_folder("01-first"))
-    kills = dict.fromkeys(("runner", "worker", "kernel"), 0)
+    kills = dict.fromkeys(KINDS, 0)
     for _ in range(3 * KILLS):
         kind = min(kills, key=kills.get)
         batch = subprocess.Popen([sys.executable, "-c", RUNNER], stdout=subprocess.DEVNULL)
         time.sleep(chance.uniform(0, usual))
-        while not (victim := alive(project, kind)) and batch.poll() is None:
+        while not (victim := alive(batch, kind)) and batch.poll() is None:
             time.sleep(0.01)
         if victim:
             victim.kill()
@@ -115,13 +114,28 @@ def test_a_second_batch_says_that_there_is_one(project):
     assert (project.run_folder("01-first") / "attempts.txt").read_text() == "x"
 
 
-def test_a_kernel_that_does_not_start_is_told_from_one_that_fails(project, capfd, monkeypatch):
+@pytest.fixture
+def folder(project):
     folder = project.run_folder("01-first")
     folder.mkdir(parents=True)
     (folder / "params.yaml").write_text("amount: 1")
-    monkeypatch.setattr(worker, "KERNEL", "raise SystemExit(3)")
+    return folder
+
+
+@pytest.mark.parametrize("forks", [True, False])
+def test_a_kernel_that_does_not_start_is_told_from_one_that_fails(project, folder, capfd, monkeypatch, forks):
+    monkeypatch.setattr(kernel, "FORKS", forks)
+    monkeypatch.setattr(kernel, "COMMAND", "raise SystemExit(3)")
+    monkeypatch.setattr(kernel, "_be_kernel", lambda _: os._exit(3))
     assert worker.execute(project.root / "notebooks" / "01-first.ipynb", folder) == worker.NOT_STARTED
     assert capfd.readouterr().out.splitlines()[-1].startswith("the kernel did not start: ")
+
+
+def test_where_forking_is_not_safe_a_command_starts_the_kernel(project, folder, monkeypatch):
+    monkeypatch.setattr(kernel, "FORKS", False)
+    monkeypatch.setenv("STACKSTUDY_RUN_DIR", str(folder))
+    assert worker.execute(project.root / "notebooks" / "01-first.ipynb", folder) == 0
+    assert (folder / "numbers.txt").read_text() == "1"
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """The second executor, on a Ray cluster of three nodes of which one is killed."""
 
-import os
 import threading
 
 import pytest
@@ -72,7 +71,7 @@ def test_on_a_ray_of_its_own_limits_hold_and_too_much_is_said(project, monkeypat
 def test_a_folder_that_is_not_shared_is_said(tmp_path):
     from stackstudy.runs.ray_executor import _work, hashes, not_arrived
 
-    job = Job("a", ["true"], dict(os.environ), tmp_path / "log.txt", 1, Demand())
+    job = Job("a", "this", [], {}, {}, tmp_path / "log.txt", 1, Demand())
     with pytest.raises(FileNotFoundError, match="must lie on storage that all machines share"):
         _work(job, "0")
     (tmp_path / "metrics.json").write_text("1")

@@ -167,7 +167,7 @@ def test_a_kill_leaves_no_process(project, victim):
     assert (row.state, row.stage, row.total, row.values) == ("running", "waiting", 600, {"loss": 0.5})
     assert row.memory_mb > 20
     assert row.device == "cpu"
-    assert len(processes_of(project.root)) == 3  # runner, worker, kernel
+    assert len(processes_of(project.root)) == 4  # runner, template, worker, kernel
 
     os.kill(process.pid if victim == "runner" else running("toy")["01-first"].pid, signal.SIGKILL)
     code = process.wait(20)

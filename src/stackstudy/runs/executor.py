@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,19 +10,23 @@ from pathlib import Path
 from typing import NamedTuple, Protocol, Self
 
 from stackstudy.runs.pool import Demand, Pool, Taken
-from stackstudy.runs.processes import kill_tree, memory_of_tree
+from stackstudy.runs.processes import FORKS, kill_tree, memory_of_tree
+from stackstudy.runs.template import PARENT, Request, Split, Template
 
 
 @dataclass(frozen=True)
 class Job:
-    """A command with its environment (on top of this process's); its output goes to `log`."""
+    """A Python module to run, with its environment (on top of this process's); its output goes to `log`."""
 
     name: str
-    command: list[str]
+    module: str
+    arguments: list[str]
     environment: Mapping[str, str]
+    threads: Mapping[str, str]  # variables of the environment that libraries read when they are imported
     log: Path
     timeout_minutes: float
     demand: Demand
+    imports: str | None = None  # statements that the module will get to: several jobs can share that work
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,7 @@ class Executor(Protocol):
 @dataclass(frozen=True)
 class _Running:
     job: Job
-    process: subprocess.Popen
+    process: subprocess.Popen | Split
     taken: Taken
     since: float
 
@@ -83,6 +88,7 @@ class LocalExecutor:
     def __init__(self, pool: Pool) -> None:
         self.pool = pool
         self._running: list[_Running] = []
+        self._templates: dict[tuple, Template] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -90,7 +96,9 @@ class LocalExecutor:
     def __exit__(self, *_: object) -> None:
         for running in self._running:
             _end(running)
-        self._running = []
+        for template in self._templates.values():
+            template.close()
+        self._running, self._templates = [], {}
 
     @property
     def running(self) -> dict[str, Place]:
@@ -110,16 +118,13 @@ class LocalExecutor:
         """Start a job. Call from the main thread: its end is what ends the job (see `die_with_parent`)."""
         if (taken := self._place(job.demand)) is None:
             raise RuntimeError(f"no room for {job.name}: ask has_room first")
-        given = {"STACKSTUDY_PARENT_PID": str(os.getpid()), "CUDA_VISIBLE_DEVICES": ",".join(taken.gpus)}
-        with job.log.open("wb") as log:
-            process = subprocess.Popen(
-                job.command,
-                env={**os.environ, **job.environment, **given},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,  # Ctrl-C reaches the runner alone, which then ends its jobs
-            )
+        environment = {**os.environ, **job.environment, **job.threads, "CUDA_VISIBLE_DEVICES": ",".join(taken.gpus)}
+        job.log.write_bytes(b"")
+        if FORKS and job.imports is not None and not taken.gpus:
+            request = Request(job.module, job.arguments, environment, job.log, job.imports)
+            process = self._template(job, environment).start(request)
+        else:
+            process = _started(job, environment)
         self._running.append(_Running(job, process, taken, time.monotonic()))
 
     def wait(self, seconds: float) -> list[Outcome]:
@@ -133,8 +138,27 @@ class LocalExecutor:
         self._running = [running for running in self._running if running.job.name not in gone]
         return ended
 
+    def _template(self, job: Job, environment: Mapping[str, str]) -> Template:
+        """Return the template of jobs with these threads, a new one if there is none."""
+        threads = tuple(sorted(job.threads.items()))
+        if threads not in self._templates or not self._templates[threads].alive:
+            self._templates[threads] = Template(environment)
+        return self._templates[threads]
+
     def _place(self, demand: Demand) -> Taken | None:
         return self.pool.place(demand, [running.taken for running in self._running])
+
+
+def _started(job: Job, environment: Mapping[str, str]) -> subprocess.Popen:
+    with job.log.open("ab") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", job.module, *job.arguments],
+            env={**environment, PARENT: str(os.getpid())},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # Ctrl-C reaches the runner alone, which then ends its jobs
+        )
 
 
 def _too_large(running: _Running) -> Outcome | None:

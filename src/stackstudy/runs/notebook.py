@@ -38,6 +38,12 @@ def python_of(code: tuple[str, ...]) -> str:
     return "\n".join(f"# {line}" if line.lstrip().startswith(("%", "!")) else line for line in lines)
 
 
+def imports_of(path: Path) -> str:
+    """Return the import statements of a notebook, a line each."""
+    body = ast.parse(python_of(read_notebook(path).code)).body
+    return "\n".join(ast.unparse(node) for node in body if isinstance(node, ast.Import | ast.ImportFrom))
+
+
 def describe(error: ValidationError) -> str:
     """Return pydantic's findings in one line: ``field: what is wrong; other field: ...``."""
     return "; ".join(f"{'.'.join(map(str, finding['loc'])) or 'value'}: {finding['msg']}" for finding in error.errors())

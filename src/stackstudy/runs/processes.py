@@ -8,6 +8,7 @@ import threading
 import time
 
 PR_SET_PDEATHSIG = 1  # prctl(2)
+FORKS = sys.platform == "linux"  # elsewhere, a process that has imported libraries cannot safely be forked
 
 
 def die_with_parent(parent: int) -> None:

@@ -8,6 +8,7 @@ import hashlib
 import os
 import platform
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Self
@@ -118,7 +119,7 @@ def _work(job: Job, key: str) -> tuple[Outcome, Hashes]:
     if not (folder / KEY).exists() or _sha256(folder / KEY) != key:
         raise FileNotFoundError(f"{platform.node()} does not see {folder} as the runner does: {SHARED}")
     with LocalExecutor(Pool(job.demand.slots, visible_gpus())) as executor:
-        executor.submit(job)
+        executor.submit(replace(job, imports=None))  # nobody to share them with
         while not (ended := executor.wait(1)):
             pass
     return ended[0], hashes(folder)

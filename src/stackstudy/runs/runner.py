@@ -2,7 +2,6 @@
 
 import shutil
 import signal
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -17,6 +16,7 @@ from stackstudy.runs.executor import Executor, Job, LocalExecutor, Outcome, Plac
 from stackstudy.runs.folder import last_lines, mark_done, mark_failed, missing_products, save_parameters
 from stackstudy.runs.key import Key, Modules, finished_key, key_of, keys_of, reasons_to_run
 from stackstudy.runs.lock import locked
+from stackstudy.runs.notebook import imports_of
 from stackstudy.runs.pool import this_machine
 from stackstudy.runs.profile import Experiment, Profile, load_profile
 from stackstudy.runs.status import running_rows
@@ -221,11 +221,14 @@ def _job(experiment: Experiment, profile: Profile) -> Job:
     environment = {"STACKSTUDY_ROOT": str(project_root()), "STACKSTUDY_RUN_DIR": str(folder)}
     return Job(
         name=experiment.name,
-        command=[sys.executable, "-m", "stackstudy.runs.worker", str(experiment.notebook), str(folder)],
-        environment=environment | _threads(experiment.demand.slots, profile.resources.slots),
+        module="stackstudy.runs.worker",
+        arguments=[str(experiment.notebook), str(folder)],
+        environment=environment,
+        threads=_threads(experiment.demand.slots, profile.resources.slots),
         log=folder / "log.txt",
         timeout_minutes=experiment.timeout_minutes,
         demand=experiment.demand,
+        imports=imports_of(experiment.notebook),
     )
 
 

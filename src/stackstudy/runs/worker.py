@@ -10,32 +10,21 @@ import re
 import sys
 from pathlib import Path
 
+from stackstudy.runs.kernel import kernel_manager
 from stackstudy.runs.processes import die_with_parent
+from stackstudy.runs.template import PARENT
 
 NOT_STARTED = 75  # exit code, EX_TEMPFAIL of sysexits.h: no line of the notebook has run, another try may help
 KERNEL_SECONDS = 180  # for a kernel to answer, on a machine that is busy
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
-KERNEL = """
-import os
-from stackstudy.runs.processes import die_with_parent
-die_with_parent(int(os.environ["JPY_PARENT_PID"]))
-from ipykernel.kernelapp import launch_new_instance
-launch_new_instance()
-"""
 
 
 def execute(notebook: Path, folder: Path) -> int:
     """Execute `notebook` with the parameters of `folder`; return 0, 1 after an error in a cell, or NOT_STARTED."""
+    manager = kernel_manager()
     import papermill
     import yaml
-    from jupyter_client.manager import AsyncKernelManager
     from nbclient.exceptions import DeadKernelError
-
-    class OwnKernel(AsyncKernelManager):
-        """The kernel of this interpreter, whatever kernels this user has installed; it ends with this process."""
-
-        def format_kernel_cmd(self, extra_arguments: list[str] | None = None) -> list[str]:
-            return [sys.executable, "-c", KERNEL, "-f", self.connection_file, *(extra_arguments or [])]
 
     try:
         papermill.execute_notebook(
@@ -43,7 +32,7 @@ def execute(notebook: Path, folder: Path) -> int:
             folder / "notebook.ipynb",
             parameters=yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8")),
             kernel_name="python3",
-            kernel_manager_class=OwnKernel,
+            kernel_manager_class=manager,
             start_timeout=KERNEL_SECONDS,
             progress_bar=False,
             log_output=True,
@@ -67,6 +56,6 @@ def one_line(text: str) -> str:
 
 
 if __name__ == "__main__":
-    die_with_parent(int(os.environ["STACKSTUDY_PARENT_PID"]))
+    die_with_parent(int(os.environ[PARENT]))
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     sys.exit(execute(Path(sys.argv[1]), Path(sys.argv[2])))
