@@ -58,6 +58,7 @@ class Embeddings(Parameters):
     chunk_length: Count
     max_chunks: Count
     tokens_per_batch: Count
+    workers: Count  # of a Ray cluster, that share the texts
 
     @property
     def products(self) -> tuple[str, ...]:

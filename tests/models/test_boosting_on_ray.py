@@ -38,7 +38,7 @@ def test_two_workers_learn_as_well_as_one():
     assert right[1] > 0.7
 
 
-@pytest.mark.parametrize(("rows", "found"), [(100, "the Ray cluster has 2 cores"), (2, "with 2 validation rows")])
+@pytest.mark.parametrize(("rows", "found"), [(100, "the Ray cluster has 2 CPUs"), (2, "with 2 validation rows")])
 def test_more_workers_than_there_can_be_are_refused(rows, found):
     with pytest.raises(ValueError, match=f"workers: 3 are asked for, .*{found}"):
         boost(planted(100, 0), planted(rows, 1), OPTIONS, 5, None, 0, "boosting", 3)

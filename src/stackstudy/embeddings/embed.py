@@ -2,18 +2,20 @@
 
 import shutil
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import polars as pl
 
+from stackstudy.embeddings.embed_on_ray import Encode, fill_on_ray
 from stackstudy.embeddings.encoder import Encoder
 from stackstudy.embeddings.endpoint import Endpoint
-from stackstudy.embeddings.shards import Arrays, Shards, spread, spread_ragged
+from stackstudy.embeddings.shards import Arrays, Shards, fill, spread, spread_ragged
 from stackstudy.embeddings.store import is_complete, remove_sidecar, text_hash, write_sidecar
 from stackstudy.embeddings.vectors import body_vectors, pooled_vectors
 from stackstudy.paths import replacing
@@ -33,7 +35,7 @@ class _Task:
     texts: list[str]
     ids: Sequence[Any]  # what an error calls a text: its question_id or tag
     streams: dict[str, dict[str, Any]]
-    encode: Callable[[list[str]], Arrays]
+    encode: Encode
 
 
 def embed_questions(
@@ -46,12 +48,14 @@ def embed_questions(
     chunk_length: int,
     max_chunks: int,
     tokens_per_batch: int,
+    workers: int = 1,
     streams: Collection[str] | None = None,
 ) -> None:
     """Write `streams`, all that the encoder can make if not told otherwise, of `questions` into the store `folder`.
 
     Streams that are there already, made of the same texts in the same way, are kept; a killed call goes on where it
-    stopped and leaves the same bytes. Disk: a stream takes its size twice until it is complete.
+    stopped and leaves the same bytes, whatever the number of `workers`; more than one are those of a Ray cluster (see
+    `fill_on_ray`). Disk: a stream takes its size twice until it is complete.
     """
     if questions.is_empty():
         raise ValueError("there are no questions to embed: the question table has no rows")
@@ -62,33 +66,51 @@ def embed_questions(
     one = {**about, "max_length": max_length}
     chunked = {**about, "max_length": chunk_length, "max_chunks": max_chunks}
 
-    sizes = {"chunk_length": chunk_length, "max_chunks": max_chunks}
-
-    def pooled(texts: list[str]) -> np.ndarray:
-        if isinstance(encoder, Endpoint):
-            return encoder.pooled_vectors(texts, max_length=max_length)
-        return pooled_vectors(encoder, texts, max_length=max_length, tokens_per_batch=tokens_per_batch)
-
-    def body(texts: list[str]) -> Arrays:
-        if not isinstance(encoder, Endpoint):
-            cut = {"max_length": max_length, "sequence_tokens": sequence_tokens, **sizes}
-            return body_vectors(encoder, texts, body_streams.keys(), **cut, tokens_per_batch=tokens_per_batch)
-        arrays = {"body": pooled(texts)} if "body" in body_streams else {}
-        if "body_chunks" in body_streams:
-            arrays["body_chunks"], arrays["counts"] = encoder.chunk_vectors(texts, **sizes)
-        return arrays
-
     spoken = [tag.replace("-", " ") for tag in tags]
     sidecars = {"body": one, "body_tokens": {**one, "sequence_tokens": sequence_tokens}, "body_chunks": chunked}
     body_streams = {name: sidecar for name, sidecar in sidecars.items() if name in streams}
+    cut = {"max_length": max_length, "sequence_tokens": sequence_tokens}
+    cut |= {"chunk_length": chunk_length, "max_chunks": max_chunks}
+    at_once = {"max_length": max_length, "tokens_per_batch": tokens_per_batch}
+    of_body = partial(_bodies, streams=tuple(body_streams), **cut, tokens_per_batch=tokens_per_batch)
     tasks = (
-        _Task("tag", spoken, tags, {"tag": {**one, "tags": tags}}, lambda texts: {"tag": pooled(texts)}),
-        _Task("title", titles, ids, {"title": one}, lambda texts: {"title": pooled(texts)}),
-        _Task("body", bodies, ids, body_streams, body),
+        _Task("tag", spoken, tags, {"tag": {**one, "tags": tags}}, partial(_pooled, stream="tag", **at_once)),
+        _Task("title", titles, ids, {"title": one}, partial(_pooled, stream="title", **at_once)),
+        _Task("body", bodies, ids, body_streams, of_body),
     )
     for task in tasks:
         if wanted := {name: sidecar for name, sidecar in task.streams.items() if name in streams}:
-            _carry_out(replace(task, streams=wanted), Path(folder), encoder.device)
+            _carry_out(replace(task, streams=wanted), Path(folder), encoder, workers)
+
+
+def _pooled(
+    encoder: Encoder | Endpoint, texts: list[str], *, stream: str, max_length: int, tokens_per_batch: int
+) -> Arrays:
+    if isinstance(encoder, Endpoint):
+        return {stream: encoder.pooled_vectors(texts, max_length=max_length)}
+    return {stream: pooled_vectors(encoder, texts, max_length=max_length, tokens_per_batch=tokens_per_batch)}
+
+
+def _bodies(
+    encoder: Encoder | Endpoint,
+    texts: list[str],
+    *,
+    streams: Collection[str],
+    max_length: int,
+    sequence_tokens: int,
+    chunk_length: int,
+    max_chunks: int,
+    tokens_per_batch: int,
+) -> Arrays:
+    """Return the arrays of all `streams`; with ``body_chunks`` come ``counts``, how many chunks each text has."""
+    sizes = {"chunk_length": chunk_length, "max_chunks": max_chunks}
+    if not isinstance(encoder, Endpoint):
+        cut = {"max_length": max_length, "sequence_tokens": sequence_tokens, **sizes}
+        return body_vectors(encoder, texts, streams, **cut, tokens_per_batch=tokens_per_batch)
+    arrays = {"body": encoder.pooled_vectors(texts, max_length=max_length)} if "body" in streams else {}
+    if "body_chunks" in streams:
+        arrays["body_chunks"], arrays["counts"] = encoder.chunk_vectors(texts, **sizes)
+    return arrays
 
 
 def _streams(encoder: Encoder | Endpoint, wanted: Collection[str] | None) -> Collection[str]:
@@ -115,14 +137,14 @@ def _about(encoder: Encoder | Endpoint, rows: str, tokens_per_batch: int) -> dic
     }
 
 
-def _carry_out(task: _Task, folder: Path, device: str) -> None:
+def _carry_out(task: _Task, folder: Path, encoder: Encoder | Endpoint, workers: int) -> None:
     streams = {name: {**sidecar, "text_hash": text_hash(task.texts)} for name, sidecar in task.streams.items()}
     part_folder = folder / f".{task.name}.shards"
     if not all(is_complete(folder, name, sidecar) for name, sidecar in streams.items()):
         texts, owners = _distinct(task.texts)
         # Another kind of device rounds differently, so its shards are not mixed in.
-        shards = Shards.open(part_folder, {**streams, "device": device}, len(texts))
-        _fill(task, shards, texts, owners)
+        shards = Shards.open(part_folder, {**streams, "device": encoder.device}, len(texts))
+        _fill(task, shards, texts, owners, encoder, workers)
         _assemble(shards, owners, folder, streams)
     shutil.rmtree(part_folder, ignore_errors=True)
 
@@ -134,30 +156,31 @@ def _distinct(texts: list[str]) -> tuple[list[str], np.ndarray]:
     return list(places), owners
 
 
-def _fill(task: _Task, shards: Shards, texts: list[str], owners: np.ndarray) -> None:
+def _fill(
+    task: _Task, shards: Shards, texts: list[str], owners: np.ndarray, encoder: Encoder | Endpoint, workers: int
+) -> None:
     stage, started = f"embed {task.name}", time.monotonic()
-    report(stage, 0, shards.total)
+    missing = shards.missing()
+    before = made = shards.total - sum(stop - start for start, stop in missing)
+    report(stage, before, shards.total)
+    if workers > 1 and missing:
+        filled = fill_on_ray(shards, missing, texts, task.encode, encoder, workers)
+    else:
+        filled = fill(shards, missing, texts, partial(task.encode, encoder))
+    for (start, stop), bad in filled:
+        if bad:
+            _refuse(task, *bad, owners)
+        made += stop - start
+        seconds = max(time.monotonic() - started, 1e-6)
+        report(stage, made, shards.total, texts_per_second=(made - before) / seconds)
 
-    def make(start: int, stop: int) -> Arrays:
-        arrays = task.encode(texts[start:stop])
-        _check_finite(task, arrays, owners, start)
-        return arrays
 
-    for done, made in shards.fill(make):
-        report(stage, done, shards.total, texts_per_second=made / max(time.monotonic() - started, 1e-6))
-
-
-def _check_finite(task: _Task, arrays: Arrays, owners: np.ndarray, start: int) -> None:
-    for name, array in arrays.items():
-        counts = arrays["counts"] if name == "body_chunks" else None
-        bad = np.flatnonzero(~np.isfinite(array).reshape(len(array), -1).all(axis=1))
-        if bad.size:
-            text = bad[0] if counts is None else np.repeat(np.arange(counts.size), counts)[bad[0]]
-            row = int(np.flatnonzero(owners == start + text)[0])
-            raise ValueError(
-                f"embedding {name}: the vector of row {row} ({task.ids[row]}) is not finite in float16; "
-                "look at its text, or choose another encoder or device"
-            )
+def _refuse(task: _Task, stream: str, text: int, owners: np.ndarray) -> NoReturn:
+    row = int(np.flatnonzero(owners == text)[0])
+    raise ValueError(
+        f"embedding {stream}: the vector of row {row} ({task.ids[row]}) is not finite in float16; "
+        "look at its text, or choose another encoder or device"
+    )
 
 
 def _assemble(shards: Shards, owners: np.ndarray, folder: Path, streams: dict[str, dict[str, Any]]) -> None:

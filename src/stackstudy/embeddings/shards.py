@@ -3,7 +3,7 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,8 @@ from stackstudy.paths import replacing
 SHARD_TEXTS = 512  # a few seconds of work; at 4096 dimensions and 32 tokens a text, 134 MB
 
 Arrays = Mapping[str, np.ndarray]
+Bad = tuple[str, int]  # a stream, and a text whose vector there is not finite
+Filled = Iterator[tuple[tuple[int, int], Bad | None]]  # borders of a shard, and what kept it from being written
 
 
 @dataclass(frozen=True)
@@ -39,16 +41,17 @@ class Shards:
         """Return the borders (first, last + 1) of every shard: fixed by the number of texts alone."""
         return [(start, min(start + SHARD_TEXTS, self.total)) for start in range(0, self.total, SHARD_TEXTS)]
 
-    def fill(self, make: Callable[[int, int], Arrays]) -> Iterator[tuple[int, int]]:
-        """Make what is missing, shard by shard; yield (texts done in all, texts made by this call) after each."""
-        made = 0
-        for start, stop in self.ranges():
-            if not self._path(start).exists():
-                arrays = make(start, stop)
-                with replacing(self._path(start)) as fresh, fresh.open("wb") as file:
-                    np.savez(file, **arrays)
-                made += stop - start
-            yield stop, made
+    def missing(self) -> list[tuple[int, int]]:
+        """Return the borders of the shards that are not made yet."""
+        return [(start, stop) for start, stop in self.ranges() if not self._path(start).exists()]
+
+    def write(self, start: int, arrays: Arrays) -> Bad | None:
+        """Write the shard that begins with text `start`, unless a vector is not finite: return it then."""
+        if bad := _first_bad(arrays):
+            return bad[0], start + bad[1]
+        with replacing(self._path(start)) as fresh, fresh.open("wb") as file:
+            np.savez(file, **arrays)
+        return None
 
     def read(self, name: str) -> Iterator[tuple[int, int, np.ndarray]]:
         """Yield (first, last + 1, array `name`) of every shard in order."""
@@ -58,6 +61,23 @@ class Shards:
 
     def _path(self, start: int) -> Path:
         return self.folder / f"{start // SHARD_TEXTS:06d}.npz"
+
+
+def fill(
+    shards: Shards, missing: Iterable[tuple[int, int]], texts: Sequence[str], encode: Callable[[list[str]], Arrays]
+) -> Filled:
+    """Make shards one after the other, each of the arrays that `encode` returns for its texts."""
+    for start, stop in missing:
+        yield (start, stop), shards.write(start, encode(list(texts[start:stop])))
+
+
+def _first_bad(arrays: Arrays) -> Bad | None:
+    for name, array in arrays.items():
+        bad = np.flatnonzero(~np.isfinite(array).reshape(len(array), -1).all(axis=1))
+        if bad.size:
+            counts = arrays["counts"] if name == "body_chunks" else np.ones(len(array), np.int64)
+            return name, int(np.repeat(np.arange(counts.size), counts)[bad[0]])
+    return None
 
 
 def spread(shards: Shards, name: str, owners: np.ndarray, target: Path) -> tuple[int, ...]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import xgboost as xgb
 
-from stackstudy.runs.ray_executor import import_ray
+from stackstudy.runs.ray_executor import cluster
 
 Part = tuple[np.ndarray | None, ...]  # features, targets, weights of some rows
 Losses = dict[str, dict[str, list[float]]]
@@ -25,16 +25,9 @@ def boost_on_ray(
     Of the cluster of RAY_ADDRESS, or of a Ray that is started here. ValueError: it has fewer cores than that, or there
     are fewer rows than workers.
     """
-    ray = import_ray()
     if min(len(train[0]), len(validation[0])) < workers:
         raise ValueError(f"workers: {workers} are asked for, with {len(validation[0])} validation rows to share")
-    begun = not ray.is_initialized()
-    if begun:
-        ray.init(log_to_driver=False, logging_level="error", include_dashboard=False)
-    try:
-        cores = int(ray.cluster_resources().get("CPU", 0))
-        if cores < workers:
-            raise ValueError(f"workers: {workers} are asked for, the Ray cluster has {cores} cores")
+    with cluster({"CPU": workers}) as ray:
         tracker = xgb.RabitTracker(host_ip=ray.util.get_node_ip_address(), n_workers=workers)
         tracker.start()
         told = {name: os.environ[name] for name in (RUN_DIR,) if name in os.environ}
@@ -46,9 +39,6 @@ def boost_on_ray(
         ]
         raw, losses = ray.get(tasks)[0]
         tracker.wait_for()
-    finally:
-        if begun:
-            ray.shutdown()
     return xgb.Booster(model_file=bytearray(raw)), losses
 
 

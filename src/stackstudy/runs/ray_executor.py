@@ -8,6 +8,8 @@ import hashlib
 import os
 import platform
 import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -123,6 +125,26 @@ def _work(job: Job, key: str) -> tuple[Outcome, Hashes]:
         while not (ended := executor.wait(1)):
             pass
     return ended[0], hashes(folder)
+
+
+@contextmanager
+def cluster(needed: Mapping[str, int]) -> Iterator[ModuleType]:
+    """Give Ray, connected to the cluster of RAY_ADDRESS, or else started here and ended with the block.
+
+    `needed` are resources as Ray names them. ValueError: the cluster has fewer, or the extra is not installed.
+    """
+    ray = import_ray()
+    begun = not ray.is_initialized()
+    if begun:
+        ray.init(log_to_driver=False, logging_level="error", include_dashboard=False)
+    try:
+        for name, wanted in needed.items():
+            if (there := int(ray.cluster_resources().get(name, 0))) < wanted:
+                raise ValueError(f"workers: {wanted} are asked for, the Ray cluster has {there} {name}s")
+        yield ray
+    finally:
+        if begun:
+            ray.shutdown()
 
 
 def import_ray() -> ModuleType:
