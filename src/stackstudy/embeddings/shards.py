@@ -21,10 +21,11 @@ Filled = Iterator[tuple[tuple[int, int], Bad | None]]  # borders of a shard, and
 
 @dataclass(frozen=True)
 class Shards:
-    """Part files of `total` texts in `folder`, which also says what they are made of."""
+    """Part files of `size` texts each, of `total`, in `folder`, which also says what they are made of."""
 
     folder: Path
     total: int
+    size: int
 
     @classmethod
     def open(cls, folder: Path, recipe: Mapping[str, Any], total: int) -> "Shards":
@@ -35,11 +36,11 @@ class Shards:
             shutil.rmtree(folder, ignore_errors=True)
             with replacing(mark) as fresh:
                 fresh.write_text(json.dumps(key), encoding="utf-8")
-        return cls(folder, total)
+        return cls(folder, total, SHARD_TEXTS)
 
     def ranges(self) -> list[tuple[int, int]]:
-        """Return the borders (first, last + 1) of every shard: fixed by the number of texts alone."""
-        return [(start, min(start + SHARD_TEXTS, self.total)) for start in range(0, self.total, SHARD_TEXTS)]
+        """Return the borders (first, last + 1) of every shard: fixed by the numbers of texts alone."""
+        return [(start, min(start + self.size, self.total)) for start in range(0, self.total, self.size)]
 
     def missing(self) -> list[tuple[int, int]]:
         """Return the borders of the shards that are not made yet."""
@@ -60,7 +61,7 @@ class Shards:
                 yield start, stop, arrays[name]
 
     def _path(self, start: int) -> Path:
-        return self.folder / f"{start // SHARD_TEXTS:06d}.npz"
+        return self.folder / f"{start // self.size:06d}.npz"
 
 
 def fill(
