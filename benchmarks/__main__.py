@@ -13,8 +13,9 @@ from rich.table import Table
 
 from benchmarks.sizes import FULL, SMOKE, Sizes
 from benchmarks.timing import NotReady, Result, limits
-from stackstudy.paths import project_root
-from stackstudy.runs.products import save_json
+from stackstudy.figures.speed import ratios
+from stackstudy.paths import results_dir
+from stackstudy.runs.products import save_figure, save_json
 
 BENCHMARKS = (
     "dsf_training",
@@ -37,12 +38,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)}; all if not given")
     parser.add_argument("--smoke", action="store_true", help="tiny sizes: they show that it runs, and judge nothing")
-    parser.add_argument("--out", type=Path, help="JSON to write; results/benchmarks.json if all are run at full size")
+    where = "JSON to write, with a figure beside it; in results/benchmarks if all are run at full size"
+    parser.add_argument("--out", type=Path, help=where)
     asked = parser.parse_args(arguments)
     if unknown := set(asked.names) - set(BENCHMARKS):
         parser.error(f"no benchmark {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}")
     whole = not asked.names and not asked.smoke
-    out = asked.out or (project_root() / "results" / "benchmarks.json" if whole else None)
+    out = asked.out or (results_dir("benchmarks") / "benchmarks.json" if whole else None)
     sizes = SMOKE if asked.smoke else FULL
     with tempfile.TemporaryDirectory(prefix="benchmarks-") as folder:
         machine = limits(sizes.limit_side, sizes.limit_bytes, Path(folder))
@@ -52,7 +54,9 @@ def main(arguments: list[str] | None = None) -> int:
     if failed:
         print(f"failed: {', '.join(failed)}", file=sys.stderr)
     if out:
-        save_json({"machine": machine, **{result.name: result.flat() for result in results}}, out)
+        found = {result.name: result.flat() for result in results}
+        save_json({"machine": machine, **found}, out)
+        save_figure(ratios(found.values()), out.parent, "speed")
         print(out)
     return 1 if failed else 0
 

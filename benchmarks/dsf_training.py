@@ -37,6 +37,7 @@ def measure(sizes: Sizes, folder: Path) -> Iterator[Result]:
         notes={
             "rows_per_second": ours.numbers["rows_per_second"],
             "usual_rows_per_second": usual.numbers["rows_per_second"],
+            "operations": ours.numbers["rate"] / ours.numbers["rows_per_second"],  # of a row
             "matrix_gflops": limit.numbers["rate"] / 1e9,
         },
     )

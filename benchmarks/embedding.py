@@ -14,9 +14,10 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.sizes import Sizes
-from benchmarks.timing import Numbers, Result, in_turn
+from benchmarks.timing import Numbers, Result, in_turn, once
 from stackstudy.embeddings.embed import embed_questions
 from stackstudy.embeddings.encoder import load_encoder
 from stackstudy.embeddings.store import load_stream
@@ -24,6 +25,7 @@ from stackstudy.questions.planted import plant
 
 BATCH = 32
 USUAL_PART = 8
+COUNTED = 64  # bodies whose operations are counted
 COSINE = 0.99
 CUTS = {"sequence_tokens": 32, "chunk_length": 128, "max_chunks": 16, "tokens_per_batch": 8192}
 
@@ -68,9 +70,25 @@ def usual(folder: Path, bodies: int, rounds: int) -> Callable[[], Numbers]:
     return work
 
 
+def work_of_a_body(bodies: int) -> Callable[[], Numbers]:
+    """Side that counts tokens, and floating point operations of matrix products, of a mean body."""
+    encoder, texts = load_encoder("minilm", "cpu"), plant(bodies)["body"].to_list()[:COUNTED]
+
+    def work() -> Numbers:
+        windows = [window for (window,) in encoder.tokenize(texts, encoder.model.max_seq_length)]
+        with FlopCounterMode(display=False) as counter:
+            for window in windows:  # one at a time: padding is no work of theirs
+                encoder.forward([window])
+        tokens = sum(len(window["input_ids"]) for window in windows)
+        return {"tokens": tokens / len(texts), "operations": counter.get_total_flops() / len(texts)}
+
+    return work
+
+
 def measure(sizes: Sizes, folder: Path) -> Iterator[Result]:
     shared = (folder, sizes.bodies, sizes.rounds)
     found = in_turn(sizes.rounds, ours=(ours, *shared), usual=(usual, *shared))
+    found["work"] = once(work_of_a_body, sizes.bodies)
     own, plain = found["ours"], found["usual"]
     cosine = min(_least_cosine(folder, number) for number in range(sizes.rounds))
     yield Result(
@@ -81,7 +99,7 @@ def measure(sizes: Sizes, folder: Path) -> Iterator[Result]:
         ours_seconds=own.seconds,
         usual_seconds=plain.seconds,
         peak_memory_mb=own.peak_mb,
-        notes={"least_cosine": cosine},
+        notes={"least_cosine": cosine, "bodies": sizes.bodies, **found["work"].numbers},
     )
 
 

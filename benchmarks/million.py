@@ -112,6 +112,8 @@ def measure(sizes: Sizes, folder: Path) -> Iterator[Result]:
         notes={
             **{f"{name}_seconds": each.seconds for name, each in stages.items()},
             **{f"{name}_mb": max(each.peak_mb, each.anonymous_mb) for name, each in stages.items()},
+            "questions": sizes.many_rows,
+            "labels": sizes.many_labels,
             "f1_micro": stages["evaluation"].numbers["f1_micro"],
         },
     )

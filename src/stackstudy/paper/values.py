@@ -9,7 +9,7 @@ from typing import Any
 import jinja2
 
 from stackstudy import paths
-from stackstudy.paper import text
+from stackstudy.paper import speed, text
 from stackstudy.paper.finished import has_results, has_runs, read_json
 from stackstudy.paper.origins import Origins
 from stackstudy.runs.key import finished_key
@@ -108,6 +108,12 @@ class Chapters:
             profile=self.profile,
         )
         environment.globals.update(
+            benchmarks=speed.measured(),
+            claims=speed.claims,
+            speed_figure=self._speed_figure,
+            whole_site=speed.whole_site,
+        )
+        environment.globals.update(
             machines=self._origins.machines,
             runs_table=self._origins.runs_table,
             settings=self._origins.settings,
@@ -149,14 +155,20 @@ class Chapters:
 
         The path has no suffix: each format takes PNG or SVG. Each figure stands once in the paper.
         """
-        stem = paths.figures_dir(self.profile) / name
-        files = [stem.with_name(f"{name}{suffix}") for suffix in (".png", ".svg")]
+        return self._take_figure(paths.figures_dir(self.profile) / name, self._origins.maker("figures", name))
+
+    def _speed_figure(self) -> str:
+        """Return what `_figure` does, for the figure of the benchmarks."""
+        return self._take_figure(paths.results_dir("benchmarks") / "speed", "make bench")
+
+    def _take_figure(self, stem: Path, maker: str | None) -> str:
+        files = [stem.with_name(f"{stem.name}{suffix}") for suffix in (".png", ".svg")]
         if missing := [path.name for path in files if not path.exists()]:
             raise ValueError(f"no figure {' and '.join(missing)}; there are: {_names(stem.parent.glob('*'))}")
-        if name in self.figures:
-            raise ValueError(f"figure {name} is used a second time")
-        self.figures[name] = files
-        return f'{stem.relative_to(paths.project_root()).as_posix()} "{self._origins.maker("figures", name)}"'
+        if stem.name in self.figures:
+            raise ValueError(f"figure {stem.name} is used a second time")
+        self.figures[stem.name] = files
+        return f'{stem.relative_to(paths.project_root()).as_posix()} "{maker}"'
 
     def _table(self, name: str, columns: Sequence[str] | None = None, rows: int | None = None) -> str:
         """Return a table, or these columns and first rows of it, as Markdown without its caption.
