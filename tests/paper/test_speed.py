@@ -1,8 +1,12 @@
 """What benchmarks have measured, as tables of the paper."""
 
+import json
+
 import pytest
 
+from stackstudy.paper.collect import collect
 from stackstudy.paper.speed import claims, stages, whole_site
+from stackstudy.paper.values import Chapters
 
 RESULTS = {
     "machine": {"float32_gflops": 200.0},
@@ -31,3 +35,21 @@ def test_claims_show_what_was_not_measured_and_not_met():
     result = {"workload": "k-means", "target": "10x", "met": False, "ours_seconds": 15.4, "usual_seconds": None}
     table = claims({"machine": {}, "kmeans": {**result, "ratio": None, "of_limit": 0.176, "peak_memory_mb": 1629.0}})
     assert table.splitlines()[2] == "| k\\-means | 15.4 | – | – | .18 | 1,629 | 10x | no |"
+
+
+def test_chapters_show_them_where_there_are_any(project):
+    project.run("01-a", {"data": {"rows": 12}})
+    collect("toy")
+    text = "{% if benchmarks %}{{ claims(benchmarks) }}\n\n![Speed.]({{ speed_figure() }}){% else %}none{% endif %}\n"
+    chapter = project.chapter("01-one.md", text)
+    assert Chapters("toy").render(chapter) == "none"
+    folder = project.root / "results" / "benchmarks"
+    folder.mkdir()
+    (folder / "benchmarks.json").write_text(json.dumps({"machine": RESULTS["machine"]}))
+    with pytest.raises(ValueError, match=r"no figure speed.png and speed.svg"):
+        Chapters("toy").render(chapter)
+    for name in ("speed.png", "speed.svg"):
+        (folder / name).write_text("")
+    chapters = Chapters("toy")
+    assert '![Speed.](results/benchmarks/speed "make bench")' in chapters.render(chapter)
+    assert [path.name for path in chapters.figures["speed"]] == ["speed.png", "speed.svg"]

@@ -27,8 +27,9 @@ def ratios(results: Iterable[Mapping[str, Any]]) -> Figure:
         if goal := GOAL.match(row["target"]):
             ax.plot(int(goal[1]), place, marker="|", ms=11, mew=1.6, color=VERMILION)
     ax.axvline(1, lw=0.7, color=PALE, zorder=0)
-    ax.set_xlim(0.8, 1.3 * max((row["ratio"] for row in rows), default=10))
+    shown = [row["ratio"] for row in rows]
+    ax.set_xlim(0.8 * min(1, *shown), 1.3 * max(1, *shown))
     plain_log(ax.xaxis)
-    label_axes(ax, "times as fast as the usual way", "")
+    label_axes(ax, "times as fast as the usual way", "workload")
     write_right(ax, "ratio", range(len(rows)), [f"{row['ratio']:.3g}" for row in rows])
     return figure
