@@ -36,7 +36,14 @@ def about(experiment: str) -> dict[str, str]:
 
 def make_runs(root: Path) -> Path:
     """Fill and return the folder of a profile's runs: questions, embeddings, tag space, and five that saved systems."""
-    sizes = {"max_length": 48, "sequence_tokens": 4, "chunk_length": 24, "max_chunks": 3, "tokens_per_batch": 2048}
+    sizes = {
+        "max_length": 48,
+        "sequence_tokens": 4,
+        "chunk_length": 24,
+        "max_chunks": 3,
+        "tokens_per_batch": 2048,
+        "workers": 1,
+    }
     made = Embeddings(**about("02-embeddings"), encoder="minilm", device="cpu", **sizes)
     ingest(["planted"], root / "01-questions" / "questions.parquet", rows=160, workers=1)
     questions = read_questions(root / "01-questions" / "questions.parquet")
