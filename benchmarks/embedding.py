@@ -88,7 +88,7 @@ def work_of_a_body(bodies: int) -> Callable[[], Numbers]:
 def measure(sizes: Sizes, folder: Path) -> Iterator[Result]:
     shared = (folder, sizes.bodies, sizes.rounds)
     found = in_turn(sizes.rounds, ours=(ours, *shared), usual=(usual, *shared))
-    found["work"] = once(work_of_a_body, sizes.bodies)
+    work = once(work_of_a_body, sizes.bodies)
     own, plain = found["ours"], found["usual"]
     cosine = min(_least_cosine(folder, number) for number in range(sizes.rounds))
     yield Result(
@@ -99,7 +99,7 @@ def measure(sizes: Sizes, folder: Path) -> Iterator[Result]:
         ours_seconds=own.seconds,
         usual_seconds=plain.seconds,
         peak_memory_mb=own.peak_mb,
-        notes={"least_cosine": cosine, "bodies": sizes.bodies, **found["work"].numbers},
+        notes={"least_cosine": cosine, "bodies": sizes.bodies, **work.numbers},
     )
 
 

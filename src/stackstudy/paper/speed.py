@@ -69,7 +69,7 @@ def stages(results: Results) -> list[Stage]:
             SITE * ingestion["ours_seconds"] / ingestion["questions"] / HOUR,
             None,
             SITE * ingestion["table_bytes"] / ingestion["questions"],
-            "`rows`, `--workers`",
+            "`--rows`",
         ),
         Stage(
             "bodies through minilm",

@@ -107,12 +107,7 @@ class Chapters:
             tests=self._tests,
             profile=self.profile,
         )
-        environment.globals.update(
-            benchmarks=speed.measured(),
-            claims=speed.claims,
-            speed_figure=self._speed_figure,
-            whole_site=speed.whole_site,
-        )
+        environment.globals.update(benchmarks=speed.measured(), speed=speed, speed_figure=self._speed_figure)
         environment.globals.update(
             machines=self._origins.machines,
             runs_table=self._origins.runs_table,

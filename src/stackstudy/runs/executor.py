@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import NamedTuple, Protocol, Self
 
 from stackstudy.runs.pool import Demand, Pool, Taken
-from stackstudy.runs.processes import FORKS, kill_tree, memory_of_tree
-from stackstudy.runs.template import PARENT, Request, Split, Template
+from stackstudy.runs.processes import FORKS, PARENT, Forked, kill_tree, memory_of_tree
+from stackstudy.runs.template import Request, Template
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Executor(Protocol):
 @dataclass(frozen=True)
 class _Running:
     job: Job
-    process: subprocess.Popen | Split
+    process: subprocess.Popen | Forked
     taken: Taken
     since: float
 

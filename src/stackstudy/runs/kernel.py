@@ -2,18 +2,16 @@
 
 import json
 import os
-import signal
 import sys
-import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from stackstudy.runs.processes import FORKS, die_with_parent
+from stackstudy.runs.processes import FORKS, Forked, die_with_parent
 
 COMMAND = """
 import os
-from stackstudy.runs.processes import FORKS, die_with_parent
+from stackstudy.runs.processes import FORKS, Forked, die_with_parent
 die_with_parent(int(os.environ["JPY_PARENT_PID"]))
 from ipykernel.kernelapp import launch_new_instance
 launch_new_instance()
@@ -50,14 +48,12 @@ def kernel_manager() -> type:
     return Forked if waiting else Command
 
 
-class _Waiting:
-    """A process that is to be a kernel: what a `LocalProvisioner` needs of a `subprocess.Popen`."""
-
-    stdin = stdout = stderr = None
+class _Waiting(Forked):
+    """A process that is to be a kernel."""
 
     def __init__(self, pid: int, orders: int) -> None:
-        self.pid, self._orders = pid, orders
-        self.returncode: int | None = None
+        super().__init__(pid, _exit_code)
+        self._orders = orders
 
     @classmethod
     def fork(cls) -> "_Waiting":
@@ -76,26 +72,10 @@ class _Waiting:
         with suppress(BrokenPipeError), os.fdopen(self._orders, "w", encoding="utf-8") as orders:
             json.dump([connection_file, str(folder), environment], orders)
 
-    def poll(self) -> int | None:
-        if self.returncode is None:
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
-            self.returncode = os.waitstatus_to_exitcode(status) if pid else None
-        return self.returncode
 
-    def wait(self) -> int:
-        while (code := self.poll()) is None:
-            time.sleep(0.01)
-        return code
-
-    def send_signal(self, number: int) -> None:
-        if self.poll() is None:
-            os.kill(self.pid, number)
-
-    def kill(self) -> None:
-        self.send_signal(signal.SIGKILL)
-
-    def terminate(self) -> None:
-        self.send_signal(signal.SIGTERM)
+def _exit_code(child: int) -> int | None:
+    pid, status = os.waitpid(child, os.WNOHANG)
+    return os.waitstatus_to_exitcode(status) if pid else None
 
 
 def _be_kernel(orders: int) -> None:

@@ -6,9 +6,42 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 
+PARENT = "STACKSTUDY_PARENT_PID"  # the variable that tells a program which process it must not outlive
 PR_SET_PDEATHSIG = 1  # prctl(2)
 FORKS = sys.platform == "linux"  # elsewhere, a process that has imported libraries cannot safely be forked
+
+
+class Forked:
+    """A process that was forked and not started by a command: what callers need of a `subprocess.Popen`."""
+
+    stdin = stdout = stderr = None
+
+    def __init__(self, pid: int, ask: Callable[[int], int | None]) -> None:
+        """Take its number, and a function that returns the exit code of a process, None while that is running."""
+        self.pid, self._ask = pid, ask
+        self.returncode: int | None = None
+
+    def poll(self) -> int | None:
+        if self.returncode is None:
+            self.returncode = self._ask(self.pid)
+        return self.returncode
+
+    def wait(self) -> int:
+        while (code := self.poll()) is None:
+            time.sleep(0.01)
+        return code
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
 
 
 def die_with_parent(parent: int) -> None:

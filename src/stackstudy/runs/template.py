@@ -10,7 +10,6 @@ import runpy
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from multiprocessing import Pipe
@@ -18,10 +17,9 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import NamedTuple
 
-from stackstudy.runs.processes import die_with_parent, kill_tree
+from stackstudy.runs.processes import PARENT, Forked, die_with_parent, kill_tree
 
 PACKAGE = __package__.partition(".")[0]
-PARENT = "STACKSTUDY_PARENT_PID"  # the variable that tells a program which process it must not outlive
 # As a kernel would set it before it imports matplotlib: figures go into the notebook.
 FOR_KERNELS = {"MPLBACKEND": "module://matplotlib_inline.backend_inline"}
 
@@ -56,7 +54,7 @@ class Template:
     def alive(self) -> bool:
         return self._process.poll() is None
 
-    def start(self, request: Request) -> "Split":
+    def start(self, request: Request) -> Forked:
         """Split off a program. OSError: the template is gone."""
         try:
             self._connection.send(request)
@@ -64,7 +62,7 @@ class Template:
                 self._ended.update([answer])
         except EOFError:
             raise OSError(f"the process that imports libraries ended with {self._process.wait()}") from None
-        return Split(answer, self)
+        return Forked(answer, self.returncode)
 
     def returncode(self, pid: int) -> int | None:
         """Return how a program ended, None if it runs; what the template takes with it is as good as killed."""
@@ -79,24 +77,6 @@ class Template:
         kill_tree(self._process.pid)
         self._process.wait()
         self._connection.close()
-
-
-class Split:
-    """A program that was split off: what the runner needs of a `subprocess.Popen`."""
-
-    def __init__(self, pid: int, template: Template) -> None:
-        self.pid, self._template = pid, template
-        self.returncode: int | None = None
-
-    def poll(self) -> int | None:
-        if self.returncode is None:
-            self.returncode = self._template.returncode(self.pid)
-        return self.returncode
-
-    def wait(self) -> int:
-        while (code := self.poll()) is None:
-            time.sleep(0.01)
-        return code
 
 
 def serve(connection: Connection) -> Request:

@@ -11,8 +11,7 @@ import sys
 from pathlib import Path
 
 from stackstudy.runs.kernel import kernel_manager
-from stackstudy.runs.processes import die_with_parent
-from stackstudy.runs.template import PARENT
+from stackstudy.runs.processes import PARENT, die_with_parent
 
 NOT_STARTED = 75  # exit code, EX_TEMPFAIL of sysexits.h: no line of the notebook has run, another try may help
 KERNEL_SECONDS = 180  # for a kernel to answer, on a machine that is busy
