@@ -5,6 +5,7 @@ forgets the modules of this package, as they may be edited while a batch runs, a
 ``python -m MODULE ARGUMENT...``. Forking needs Linux and a process that has not touched a GPU.
 """
 
+import gc
 import os
 import runpy
 import signal
@@ -101,10 +102,14 @@ def serve(connection: Connection) -> Request:
 
 def _import(statements: str) -> None:
     """Import libraries. What fails here fails in the notebook too, which says so."""
+    gc.disable()
     with suppress(Exception):
         exec(statements, {})
     for name in [name for name in sys.modules if name.partition(".")[0] == PACKAGE]:
         del sys.modules[name]
+    # Nothing of the libraries is ever garbage: to look for it takes seconds, most of all when a process ends.
+    gc.freeze()
+    gc.enable()
 
 
 def _become(request: Request) -> None:
