@@ -1,5 +1,6 @@
 """What all benchmarks share: sides that take turns, each in a process of its own, and the limits of the machine."""
 
+import gc
 import multiprocessing
 import os
 import re
@@ -21,7 +22,7 @@ from stackstudy.runs.environment import available_cores, peak_memory_mb
 Numbers = dict[str, float]
 # A side reads its inputs and returns what is to be timed. That may say itself how many "seconds" it took.
 Side = Callable[..., Callable[[], Numbers]]
-SAMPLE_SECONDS = 0.1
+SAMPLE_SECONDS = 0.5  # a look at all processes takes milliseconds
 MATRIX_OPERATIONS, MOST_PRODUCTS = 5e10, 20  # of one look at the matrix rate
 # A server that has the libraries imported forks each process: seconds less for each, and the same memory to begin with.
 PROCESSES = multiprocessing.get_context("forkserver")
@@ -209,6 +210,7 @@ class _Worker:
 
 
 def _serve(pipe: Connection, side: Side, arguments: tuple[Any, ...]) -> None:
+    gc.freeze()  # what the server has imported: a process that had not would not look through it for garbage
     try:
         memory = _Memory()
         work = side(*arguments)
