@@ -54,7 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
     if failed:
         print(f"failed: {', '.join(failed)}", file=sys.stderr)
     if out:
-        found = {result.name: result.flat() for result in results}
+        found = {result.name: {"place": place, **result.flat()} for place, result in enumerate(results)}
         save_json({"machine": machine, **found}, out)
         save_figure(ratios(found.values()), out.parent, "speed")
         print(out)

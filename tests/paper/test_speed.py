@@ -32,9 +32,18 @@ def test_the_whole_site_costs_what_its_rates_say():
 
 
 def test_claims_show_what_was_not_measured_and_not_met():
-    result = {"workload": "k-means", "target": "10x", "met": False, "ours_seconds": 15.4, "usual_seconds": None}
-    table = claims({"machine": {}, "kmeans": {**result, "ratio": None, "of_limit": 0.176, "peak_memory_mb": 1629.0}})
-    assert table.splitlines()[2] == "| k\\-means | 15.4 | – | – | .18 | 1,629 | 10x | no |"
+    result = {
+        "place": 1,
+        "workload": "k-means",
+        "target": "10x",
+        "met": False,
+        "ours_seconds": 15.4,
+        "usual_seconds": None,
+    }
+    result |= {"ratio": None, "of_limit": 0.176, "peak_memory_mb": 1629.0}
+    table = claims({"machine": {}, "kmeans": result, "training": {**result, "place": 0, "workload": "training"}})
+    assert table.splitlines()[2].startswith("| training |")
+    assert table.splitlines()[3] == "| k\\-means | 15.4 | – | – | .18 | 1,629 | 10x | no |"
 
 
 def test_chapters_show_them_where_there_are_any(project):

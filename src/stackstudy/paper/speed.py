@@ -23,7 +23,7 @@ class Stage(NamedTuple):
     name: str
     hours: float
     gpu_hours: float | None
-    written: float
+    written: float | None
     knob: str
 
 
@@ -37,8 +37,8 @@ def claims(results: Results) -> str:
     """Return a pipe table of all claims: seconds of both sides, their ratio, share of the limit, memory, target."""
     heads = ("Workload", "Ours, s", "Usual, s", "Ratio", "Of limit", "Memory, MB", "Target", "Met")
     marks = (":---", *["---:"] * 5, ":---", ":---")
-    rows = [_claim(result) for name, result in results.items() if name != "machine"]
-    return text.pipes([heads, marks, *rows])
+    found = sorted((each for name, each in results.items() if name != "machine"), key=lambda each: each["place"])
+    return text.pipes([heads, marks, *map(_claim, found)])
 
 
 def whole_site(results: Results) -> str:
@@ -48,8 +48,8 @@ def whole_site(results: Results) -> str:
         (
             stage.name,
             _short(stage.hours),
-            "–" if stage.gpu_hours is None else _short(stage.gpu_hours),
-            _short(stage.written / 1e9),
+            _short(stage.gpu_hours),
+            _short(stage.written and stage.written / 1e9),
             stage.knob,
         )
         for stage in stages(results)
@@ -89,7 +89,7 @@ def stages(results: Results) -> list[Stage]:
             "an epoch of dsf-crossattn, as published",
             SITE / training["rows_per_second"] / HOUR,
             _gpu_hours(SITE * training["operations"]),
-            0.0,
+            None,
             "`hidden`, `max_epochs`, `devices`",
         ),
         Stage(
@@ -108,12 +108,20 @@ def _gpu_hours(operations: float) -> float:
 
 def _claim(result: dict[str, Any]) -> list[str]:
     numbers = [result[name] for name in ("ours_seconds", "usual_seconds", "ratio", "of_limit", "peak_memory_mb")]
-    cells = ["–" if number is None else _short(number) for number in numbers]
-    return [text.escape(result["workload"]), *cells, text.escape(result["target"]), "yes" if result["met"] else "no"]
+    return [
+        text.escape(result["workload"]),
+        *map(_short, numbers),
+        text.escape(result["target"]),
+        "yes" if result["met"] else "no",
+    ]
 
 
-def _short(number: float) -> str:
-    """Return a number with about three digits."""
+def _short(number: float | None) -> str:
+    """Return a number with about three digits, a dash for none."""
+    if number is None:
+        return "–"
+    if number < 0.001:
+        return "below .001"
     if number >= 100:
         return text.thousands(number)
     return text.f(number, 1 if number >= 10 else 2 if number >= 0.1 else 3)
