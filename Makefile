@@ -62,6 +62,7 @@ test: $(STAMP) ## Run all tests, nbval over the notebooks included
 
 test-browser: $(STAMP) ## Run the tests that open JupyterLab, the page of questions and the site in Chromium
 	@$(BIN)/python -m pip install --disable-pip-version-check --quiet -c requirements.txt 'playwright==1.65.2'
+	@$(BIN)/stackstudy run smoke && $(BIN)/stackstudy site smoke
 	@$(BIN)/python -m pytest -m browser tests/browser
 
 test-cluster: $(STAMP) ## Test what runs on Ray, on clusters of local nodes

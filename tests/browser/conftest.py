@@ -20,10 +20,10 @@ PATIENCE = 600_000  # milliseconds: a kernel that starts on a loaded machine tak
 
 @pytest.fixture(scope="session")
 def browser():
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: make test-browser")
-    if CHROMIUM is None:
-        pytest.skip("no Chromium found (on Debian: apt install chromium)")
-    with sync_api.sync_playwright() as playwright:
+    from playwright.sync_api import sync_playwright
+
+    assert CHROMIUM, "no Chromium found (on Debian: apt install chromium)"
+    with sync_playwright() as playwright:
         yield playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
 
 
