@@ -38,8 +38,7 @@ ifeq ($(ENV_KIND),venv)
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(ENV_DIR)
 endif
 	@echo "==> installing the pinned packages into $(ENV_KIND) environment $(notdir $(ENV_DIR))"
-	@# --no-compile: most modules are never imported, and Python compiles the others when they are
-	@$(BIN)/python -m pip install --disable-pip-version-check --no-compile -r requirements.txt
+	@$(BIN)/python -m pip install --disable-pip-version-check -r requirements.txt
 	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --editable .
 	@rm -f $(ENV_DIR)/.stackstudy-*
 	@touch $@
