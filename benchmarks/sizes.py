@@ -22,7 +22,7 @@ class Sizes:
     study_rows: int = 85_000  # of one epoch; seconds of fewer are scaled to it
     pieces: int = 32  # vectors of a body
     batch: int = 1024  # of ours; the study's are 32 and 64
-    steps: int = 12  # of ours in a round, cut from the 166 of an epoch
+    steps: int = 12  # of ours in a round, cut from the 83 of an epoch
     published_steps: int = 40  # of the plain loop in a round, cut from 2,657
     sequence_batch: int = 128
     memory_steps: int = 6

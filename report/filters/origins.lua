@@ -44,7 +44,7 @@ local function sign_figure(figure)
 end
 
 local function run_of(block)
-  return block and block.t == "RawBlock" and block.text:match("^<!%-%- run: (%S+) %-%->%s*$")
+  return block and block.t == "RawBlock" and block.text:match("^<!%-%- run: (.-) %-%->%s*$")
 end
 
 --- Sign each table that follows a comment, and drop the comment.

@@ -11,7 +11,7 @@ from stackstudy.runs.processes import FORKS, Forked, die_with_parent
 
 COMMAND = """
 import os
-from stackstudy.runs.processes import FORKS, Forked, die_with_parent
+from stackstudy.runs.processes import die_with_parent
 die_with_parent(int(os.environ["JPY_PARENT_PID"]))
 from ipykernel.kernelapp import launch_new_instance
 launch_new_instance()
@@ -40,12 +40,12 @@ def kernel_manager() -> type:
             self.pid = self.pgid = waiting.pid
             return self.connection_info
 
-    class Forked(Command):
+    class Prepared(Command):
         def __init__(self, **options: Any) -> None:
             super().__init__(**options)
             self.provisioner = Provisioner(kernel_spec=self.kernel_spec, parent=self)
 
-    return Forked if waiting else Command
+    return Prepared if waiting else Command
 
 
 class _Waiting(Forked):
