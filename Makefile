@@ -34,7 +34,7 @@ ifeq ($(ENV_KIND),venv)
 	@command -v $(PYTHON) >/dev/null || { echo "stackstudy needs Python 3.11 or newer, and no '$(PYTHON)' was found: install it, or name one with PYTHON=path"; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "stackstudy needs Python 3.11 or newer; $$($(PYTHON) --version) was found: name another one with PYTHON=path"; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "this Python has no venv module (on Debian and Ubuntu: apt install python3-venv)"; exit 1; }
-	@echo "==> creating .venv (once; a few minutes, mostly downloads)"
+	@echo "==> creating .venv (once; some minutes: about 3 GB of packages)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(ENV_DIR)
 endif
 	@echo "==> installing the pinned packages into $(ENV_KIND) environment $(notdir $(ENV_DIR))"

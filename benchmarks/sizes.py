@@ -28,8 +28,8 @@ class Sizes:
     memory_steps: int = 6
     f1_rows: int = 640  # cut from 85,000
     f1_epochs: int = 100
-    f1_batch: int = 64
-    f1_own_epochs: int = 20
+    f1_batch: int = 128
+    f1_own_epochs: int = 16
 
     # XGBoost: rows cut from 63,000, rounds extrapolated to 1,000.
     classes: int = 59

@@ -5,8 +5,9 @@ folder. Values have no defaults here: the notebook's own ``parameters`` cell hol
 overrides them.
 """
 
+import ast
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -31,8 +32,34 @@ class Parameters(BaseModel):
 
     @classmethod
     def from_notebook(cls, namespace: Mapping[str, Any]) -> Self:
-        """Read the fields of this model out of a notebook's globals; a missing or mistyped one is an error."""
+        """Read the fields of this model out of a notebook's globals; a missing or mistyped one is an error.
+
+        ValueError: a cell of parameters, the notebook's own or the one that papermill adds, sets what is none.
+        """
+        cells = map(_Cell.of, namespace.get("In", ()))
+        names = {name for cell in cells if cell.injected or cell.names & {*cls.model_fields} for name in cell.names}
+        if unknown := sorted(names - {*cls.model_fields}):
+            known = ", ".join(sorted({*cls.model_fields} - {"profile", "experiment"}))
+            raise ValueError(f"no parameter {', '.join(unknown)} here; there are {known}")
         return cls(**{name: namespace[name] for name in cls.model_fields if name in namespace})
+
+
+class _Cell(NamedTuple):
+    """A cell that has been executed: the names that it sets if it does nothing else, and whether papermill wrote it."""
+
+    names: set[str]
+    injected: bool
+
+    @classmethod
+    def of(cls, source: str) -> Self:
+        try:
+            body = ast.parse(source).body
+        except SyntaxError:  # a magic
+            body = []
+        targets = [target for each in body if isinstance(each, ast.Assign) for target in each.targets]
+        only_sets = all(isinstance(each, ast.Assign) for each in body)
+        names = {target.id for target in targets if isinstance(target, ast.Name)} if only_sets else set()
+        return cls(names, source.startswith("# Parameters\n"))
 
 
 class Questions(Parameters):

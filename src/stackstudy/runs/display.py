@@ -4,6 +4,7 @@ import time
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.live import Live
@@ -14,6 +15,17 @@ from stackstudy.runs.status import Row
 
 SECONDS_BETWEEN_SIGNS = 12.0  # of life, where there is no terminal to draw on
 LOG_LINES = 5  # of a failure, in the final table
+LAYOUT: dict[str, dict[str, Any]] = {
+    "experiment": {"no_wrap": True, "min_width": 24},
+    "state": {"no_wrap": True, "min_width": 7},
+    "stage": {"no_wrap": True},
+    "progress": {"no_wrap": True, "justify": "right", "min_width": 8},
+    "left": {"no_wrap": True, "justify": "right"},
+    "time": {"no_wrap": True, "justify": "right", "min_width": 6},
+    "memory": {"no_wrap": True, "justify": "right"},
+    "device": {"no_wrap": True},
+    "latest": {"overflow": "fold"},
+}
 COLOURS = {"done": "green", "running": "cyan", "failed": "red", "stale": "yellow", "missing": "dim"}
 
 
@@ -30,20 +42,14 @@ class Result:
 
 
 def table(rows: list[Row]) -> Table:
-    """Return the rows as a table."""
+    """Return the rows as a table, without columns that would be empty; state and progress stay readable if narrow."""
+    cells = [_cells(row) for row in rows]
     result = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("experiment", "state", "stage"):
-        result.add_column(column, no_wrap=True)
-    for column in ("progress", "left", "time", "memory"):
-        result.add_column(column, justify="right", no_wrap=True)
-    result.add_column("device")
-    result.add_column("latest", overflow="fold")
-    for row in rows:
-        state = f"[{COLOURS[row.state]}]{row.state}[/]"
-        memory = f"{row.memory_mb:.0f} MB" if row.memory_mb else ""
-        times = (duration(row.seconds_left), duration(row.wall_seconds))
-        cells = (_steps(row), *times, memory, row.device, _latest(row))
-        result.add_row(row.name, state, row.stage, *cells)
+    columns = [column for column in LAYOUT if any(row[column] for row in cells)]
+    for column in columns:
+        result.add_column(column, **LAYOUT[column])
+    for row in cells:
+        result.add_row(*(row[column] for column in columns))
     return result
 
 
@@ -104,6 +110,20 @@ class View:
                     self.say(f"  | {line.rstrip()}")
         if bad := sum(not result.good for result in results):
             self.say(f"{bad} of {len(results)} experiments did not end well", "bold red")
+
+
+def _cells(row: Row) -> dict[str, str]:
+    return {
+        "experiment": row.name,
+        "state": f"[{COLOURS[row.state]}]{row.state}[/]",
+        "stage": row.stage,
+        "progress": _steps(row),
+        "left": duration(row.seconds_left),
+        "time": duration(row.wall_seconds),
+        "memory": f"{row.memory_mb:.0f} MB" if row.memory_mb else "",
+        "device": row.device,
+        "latest": _latest(row),
+    }
 
 
 def _line(row: Row) -> str:
