@@ -1,6 +1,7 @@
 """A pytest plugin for nbval: each test process runs notebooks in a project of its own, with the runs of the checkout.
 
-So they can run side by side, and replace no run of the checkout by one by hand.
+So they can run side by side, and replace no run of the checkout by one by hand. They run in the order of their names:
+what a notebook needs must not be run by hand after it, or its results are no longer those that it was made from.
 """
 
 import os
