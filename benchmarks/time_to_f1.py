@@ -24,13 +24,11 @@ from benchmarks.timing import Numbers, Result, elsewhere, in_turn, once
 from stackstudy.evaluation.tags import best_micro_f1
 from stackstudy.models import training
 from stackstudy.models.course import Metric
-from stackstudy.models.dsf import DSFCrossAttention
 from stackstudy.models.mixup import set_dropout
 
 NAME = "dsf_crossattn"
 NOISE = 8.0
 RATE, OWN_RATE = 1e-3, 3e-3
-OWN_DROPOUT = 0.5
 LATE_DROPOUT = 0.25  # of the study's loop, once there is no mixup
 
 
@@ -65,7 +63,6 @@ def ours(folder: Path, sizes: Sizes, goal: float) -> Callable[[], Numbers]:
     data = networks.our_data(net, folder, steps=1)
     train, chosen_on = (torch.arange(each.start, each.stop) for each in _split(sizes))
     data = training.Data(data.inputs, data.targets, train, chosen_on)
-    make = partial(DSFCrossAttention, sizes.width, sizes.hidden, sizes.labels, OWN_DROPOUT)
     options = networks.our_options(net, sizes.f1_own_epochs, sizes.f1_batch, OWN_RATE, mixup=False)
 
     def work() -> Numbers:
@@ -78,7 +75,7 @@ def ours(folder: Path, sizes: Sizes, goal: float) -> Callable[[], Numbers]:
             return f1
 
         with tempfile.TemporaryDirectory() as scratch:
-            own, metric = partial(networks.clocked, make, clock), Metric("f1_micro", judged, "max")
+            own, metric = partial(networks.clocked, net.ours, clock), Metric("f1_micro", judged, "max")
             training.train(own, published.asymmetric_loss(), data, metric, options, 0, Path(scratch))
         reached = [seconds for f1, seconds in course if f1 >= goal]
         return {"seconds": reached[0] if reached else course[-1][1], "f1": max(f1 for f1, _ in course)}

@@ -7,7 +7,7 @@ overrides them.
 
 import ast
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -36,30 +36,27 @@ class Parameters(BaseModel):
 
         ValueError: a cell of parameters, the notebook's own or the one that papermill adds, sets what is none.
         """
-        cells = map(_Cell.of, namespace.get("In", ()))
-        names = {name for cell in cells if cell.injected or cell.names & {*cls.model_fields} for name in cell.names}
-        if unknown := sorted(names - {*cls.model_fields}):
-            known = ", ".join(sorted({*cls.model_fields} - {"profile", "experiment"}))
+        fields = {*cls.model_fields}
+        names = set().union(*(_parameters_of(source, fields) for source in namespace.get("In", ())))
+        if unknown := sorted(names - fields):
+            known = ", ".join(sorted(fields - {"profile", "experiment"}))
             raise ValueError(f"no parameter {', '.join(unknown)} here; there are {known}")
         return cls(**{name: namespace[name] for name in cls.model_fields if name in namespace})
 
 
-class _Cell(NamedTuple):
-    """A cell that has been executed: the names that it sets if it does nothing else, and whether papermill wrote it."""
+def _parameters_of(source: str, fields: set[str]) -> set[str]:
+    """Return the names that a cell of parameters sets; none if the cell is another.
 
-    names: set[str]
-    injected: bool
-
-    @classmethod
-    def of(cls, source: str) -> Self:
-        try:
-            body = ast.parse(source).body
-        except SyntaxError:  # a magic
-            body = []
-        targets = [target for each in body if isinstance(each, ast.Assign) for target in each.targets]
-        only_sets = all(isinstance(each, ast.Assign) for each in body)
-        names = {target.id for target in targets if isinstance(target, ast.Name)} if only_sets else set()
-        return cls(names, source.startswith("# Parameters\n"))
+    It does nothing but set names, one of `fields` among them, or papermill wrote it.
+    """
+    try:
+        body = ast.parse(source).body
+    except SyntaxError:  # a magic
+        return set()
+    if not all(isinstance(each, ast.Assign) for each in body):
+        return set()
+    names = {target.id for each in body for target in each.targets if isinstance(target, ast.Name)}
+    return names if source.startswith("# Parameters\n") or names & fields else set()
 
 
 class Questions(Parameters):
