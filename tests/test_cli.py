@@ -3,7 +3,7 @@
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -70,15 +70,16 @@ def test_ingest_prints_the_counts(tmp_path, monkeypatch, capsys):
     class Report:
         questions: int = 12345
         near_duplicates: int = 7
+        splits: dict[str, int] = field(default_factory=lambda: {"train": 12000, "test": 345})
 
     calls = []
     put(monkeypatch, "stackstudy.questions.ingest", ingest=lambda *a, **k: calls.append((a, k)) or Report())
     out = tmp_path / "questions.parquet"
     arguments = ["a.xml", "b.csv", "--out", str(out), "--site", "dba", "--near-duplicate-similarity", "0.9"]
     assert call(monkeypatch, "ingest", *arguments) == 0
-    printed = capsys.readouterr().out
-    assert "12,345" in printed
-    assert "near duplicates" in printed
+    printed = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert printed[:3] == [["questions", "12,345"], ["near", "duplicates", "7"], ["splits", "train", "12,000"]]
+    assert printed[3] == ["test", "345"]
     options = {"site": "dba", "near_duplicate_similarity": 0.9, "rows": None}
     assert calls == [((["a.xml", "b.csv"], out), options)]
 

@@ -126,6 +126,7 @@ def predict(
     """Apply the saved systems of a run to new questions, and judge them where the answers are known."""
     from rich.console import Console
 
+    _wait(f"loading the systems of {folder}")
     from stackstudy.predict import predict as apply
 
     predicted = apply(folder, questions, out, site=site)
@@ -155,6 +156,7 @@ def ask(
     from stackstudy.ask.choices import chosen
 
     choices = chosen(profile, systems or ())  # what is wrong with the names is said before seconds of imports
+    _wait(f"loading systems of profile {profile}")
     from stackstudy.ask.answer import Asker
 
     print(json.dumps(Asker.load(profile, choices).answer(title, body), indent=1, ensure_ascii=False))
@@ -215,6 +217,12 @@ def app() -> None:
         sys.exit(2)
 
 
+def _wait(what: str) -> None:
+    """Say on a terminal what takes some seconds; nothing where another program reads."""
+    if sys.stderr.isatty():
+        print(f"{what} ...", file=sys.stderr)
+
+
 def _build(profile: str, engine: str, formats: list[str] | None) -> list[Path]:
     from stackstudy.paper.build import build
 
@@ -272,6 +280,11 @@ def _counts(report: Any) -> "Table":
     table.add_column()
     table.add_column(justify="right")
     for field in fields(report):
-        value = getattr(report, field.name)
-        table.add_row(field.name.replace("_", " "), f"{value:,}" if isinstance(value, int) else str(value))
+        table.add_row(field.name.replace("_", " "), _count(getattr(report, field.name)))
     return table
+
+
+def _count(value: int | dict[str, int] | Path) -> str:
+    if isinstance(value, dict):
+        return "\n".join(f"{name} {number:,}" for name, number in value.items()) or "none"
+    return f"{value:,}" if isinstance(value, int) else str(value)

@@ -1,5 +1,7 @@
 """Chapters: values from finished runs, or an error with chapter, line and name."""
 
+import shutil
+
 import pytest
 
 from stackstudy.paper.collect import collect
@@ -46,6 +48,14 @@ def chapters(project):
 )
 def test_chapter_reads(chapters, source, shown):
     assert chapters(source) == shown
+
+
+def test_a_table_of_another_profile_names_it(project, chapters):
+    chapters("")
+    shutil.copytree(project.root / "results" / "toy", project.root / "results" / "other")
+    shown = chapters("{% if has_results('other') %}{{ table('sizes', ['size'], profile='other') }}{% endif %}")
+    assert shown == "<!-- run: 01-a of profile other -->\n\n| Size |\n| ---: |\n| 1 |"
+    assert chapters("{{ has_results('none') }}") == "False"
 
 
 def test_values_are_remembered_by_chapter_and_listed_with_their_runs(project, chapters):

@@ -37,6 +37,29 @@ def test_an_experiment_is_found_by_its_own_name_or_by_its_notebook(project):
     assert profile.matching("02-second") == ["02-second", "09-other"]
 
 
+def test_what_a_profile_leaves_open_is_as_in_its_base(project):
+    first, second = {"slots": 1, "parameters": {"amount": 9, "trouble": "x"}}, {"notebook": "02-second"}
+    project.profile(
+        defaults={"factor": 4, "amount": 8}, experiments={"01-first": first, "02-x": second, "03-third": {}}
+    )
+    project.profile(
+        "other",
+        base="toy",
+        defaults={"factor": 5},
+        experiments={"01-first": {}, "02-x": {"parameters": {"trouble": "y"}}},
+    )
+    experiments = load_profile("other").experiments
+    assert list(experiments) == ["01-first", "02-x"]
+    assert (experiments["01-first"].parameters.amount, experiments["02-x"].notebook.stem) == (9, "02-second")
+    assert (experiments["02-x"].parameters.factor, experiments["02-x"].parameters.trouble) == (5, "y")
+    project.profile("third", base="other")
+    with pytest.raises(ValueError, match="profile third: base other has a base itself"):
+        load_profile("third")
+    project.profile("fourth", base="fourth")
+    with pytest.raises(ValueError, match="profile fourth: base fourth has a base itself"):
+        load_profile("fourth")
+
+
 @pytest.mark.parametrize(
     ("sections", "message"),
     [

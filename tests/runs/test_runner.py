@@ -49,6 +49,8 @@ def test_goes_on_past_failures_and_says_what_failed(project, capsys):
     assert run("toy") == 1
     out = capsys.readouterr().out
     assert "2 of 3 experiments did not end well" in out
+    over = [line.partition(")")[2] or line for line in out.splitlines() if line.startswith(("ok", "!!"))]
+    assert [f", {count} of 3" in line for count, line in enumerate(over, 1)] == [True, True]
     table = out[out.index("\n\n") :].splitlines()
     assert table[2].split()[:2] == ["01-other", "done"]
     assert table[3] == "01-first   failed   RuntimeError: planned failure"

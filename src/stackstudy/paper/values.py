@@ -106,6 +106,7 @@ class Chapters:
             verdict=self._verdict,
             tests=self._tests,
             profile=self.profile,
+            has_results=has_results,
         )
         environment.globals.update(benchmarks=speed.measured(), speed=speed, speed_figure=self._speed_figure)
         environment.globals.update(
@@ -165,17 +166,23 @@ class Chapters:
         self.figures[stem.name] = files
         return f'{stem.relative_to(paths.project_root()).as_posix()} "{maker}"'
 
-    def _table(self, name: str, columns: Sequence[str] | None = None, rows: int | None = None) -> str:
+    def _table(
+        self, name: str, columns: Sequence[str] | None = None, rows: int | None = None, profile: str | None = None
+    ) -> str:
         """Return a table, or these columns and first rows of it, as Markdown without its caption.
 
-        A comment before it names the experiment that made it, for the caption.
+        A comment before it names the experiment that made it, for the caption. `profile` is another one than that of
+        the paper, whose results are taken as they were collected.
         """
-        results = paths.results_dir(self.profile)
+        results = paths.results_dir(profile or self.profile)
         tables = {path.stem: path for path in [*results.glob("*.csv"), *(results / "tables").glob("*.csv")]}
         if name not in tables:
             raise ValueError(f"no table {name}; there are: {_names(tables.values())}")
-        experiment = self._origins.maker("tables", name)
-        mark = f"<!-- run: {experiment} -->\n\n" if experiment else ""
+        if profile is None:
+            run = self._origins.maker("tables", name)
+        else:
+            run = f"{Origins.read(profile).maker('tables', name)} of profile {profile}"
+        mark = f"<!-- run: {run} -->\n\n" if run else ""
         return mark + text.pipe_table(tables[name], columns, rows)
 
     def _verdict(self, first: str, second: str, metric: str, task: str | None = None) -> str:

@@ -90,12 +90,13 @@ class View:
             for row in rows:
                 self.say(f"   {row.name}: {_line(row)}")
 
-    def ended(self, result: Result) -> None:
-        """Say at once how an experiment came out."""
+    def ended(self, result: Result, count: int, total: int) -> None:
+        """Say at once how an experiment came out, and how many of all are over."""
+        so_far = f"{count} of {total}"
         if result.good:
-            self.say(f"ok {result.name} ({duration(result.seconds)})")
+            self.say(f"ok {result.name} ({duration(result.seconds)}), {so_far}")
         else:
-            self.say(f"!! {result.name} failed after {duration(result.seconds)}: {result.reason}", "red")
+            self.say(f"!! {result.name} failed after {duration(result.seconds)}, {so_far}: {result.reason}", "red")
 
     def summary(self, results: list[Result]) -> None:
         """Print the final table; failures come last, with the path and the last lines of their logs."""

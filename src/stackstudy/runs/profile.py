@@ -48,9 +48,10 @@ class Entry(BaseModel):
 
 
 class ProfileFile(BaseModel):
-    """``profiles/<name>.yaml``."""
+    """``profiles/<name>.yaml``; what it leaves open of its experiments is as in the profile `base`, if it names one."""
 
     model_config = ConfigDict(extra="forbid")
+    base: str | None = None
     description: str
     resources: Resources
     defaults: dict[str, Any] = {}
@@ -116,6 +117,17 @@ def asks_for_data(name: str) -> bool:
 
 
 def _parse(name: str) -> ProfileFile:
+    """Read a profile, with what it takes from its base."""
+    file = _read(name)
+    if file.base is None:
+        return file
+    base = _read(file.base)
+    if base.base is not None:
+        raise ValueError(f"profile {name}: base {file.base} has a base itself, so it cannot be one")
+    return _over(base, file)
+
+
+def _read(name: str) -> ProfileFile:
     path = profiles_dir() / f"{name}.yaml"
     if not path.is_file():
         known = ", ".join(sorted(file.stem for file in profiles_dir().glob("*.yaml")))
@@ -127,6 +139,16 @@ def _parse(name: str) -> ProfileFile:
         raise ValueError(f"profile {name} is not YAML: {error}") from error
     except ValidationError as error:
         raise ValueError(f"profile {name}: {describe(error)}") from error
+
+
+def _over(base: ProfileFile, file: ProfileFile) -> ProfileFile:
+    """Return `file` with what it leaves open taken from `base`: experiments that it does not list are not in it."""
+    entries = {}
+    for name, entry in file.experiments.items():
+        below = base.experiments.get(name, Entry())
+        said = entry.model_dump(exclude_unset=True) | {"parameters": below.parameters | entry.parameters}
+        entries[name] = below.model_copy(update=said)
+    return file.model_copy(update={"defaults": base.defaults | file.defaults, "experiments": entries})
 
 
 def load_profile(name: str, data: Path | None = None, *, at_hand: bool = True) -> Profile:

@@ -181,7 +181,7 @@ class _Batch:
 
     def _end(self, result: Result) -> None:
         self.results[result.name] = result
-        self.view.ended(result)
+        self.view.ended(result, len(self.results), len(self.wanted))
 
 
 def _with_upstream(profile: Profile, names: Iterable[str]) -> dict[str, Experiment]:
