@@ -47,7 +47,7 @@ class Sizes:
     resamples: int = 10_000
     usual_resamples: int = 2  # of one system, extrapolated to all
 
-    dump_rows: int = 600_000  # planted questions with their answers: 1 GB
+    dump_rows: int = 355_000  # planted questions with their answers: 1 GB
     many_rows: int = 1_000_000  # planted questions that go through it all
     many_labels: int = 100
     many_width: int = 384

@@ -122,8 +122,10 @@ def test_batches_hold_every_row_once_and_none_holds_a_single_one(rows, size):
 
 def test_half_precision_files_stay_half_and_become_single_precision_batch_by_batch_on_cpu(tmp_path):
     np.save(tmp_path / "x.npy", np.arange(6, dtype=np.float16).reshape(3, 2))
-    tensor = batches.to_device(np.load(tmp_path / "x.npy", mmap_mode="r"), "cpu")
+    mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
+    tensor = batches.to_device(mapped, "cpu")
     assert tensor.dtype == torch.float16
+    assert np.shares_memory(tensor.numpy(), mapped)
     (batch,) = gather((tensor,), torch.tensor([2, 0]))
     assert batch.dtype == torch.float32
     assert batch.tolist() == [[4, 5], [0, 1]]

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stackstudy.tagspace import kmeans as module
-from stackstudy.tagspace.kmeans import lloyd, recursive_kmeans, seed_centroids, spherical_kmeans, unit_vectors
+from stackstudy.tagspace.kmeans import assign, lloyd, recursive_kmeans, seed_centroids, spherical_kmeans, unit_vectors
 
 
 def cloud(n, d=5, seed=0):
@@ -55,6 +55,27 @@ def test_same_as_plain_python_when_clusters_run_empty(seed):
     found = lloyd(points, start)
     assert found.assignment.tolist() == assignment
     np.testing.assert_allclose(found.centroids, centroids, atol=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_single_precision_finds_the_same_clusters(monkeypatch, seed):
+    points = cloud(300, 16, seed)
+    double = spherical_kmeans(points, 12, restarts=2, seed=seed)
+    monkeypatch.setattr(module, "LARGE", 0)
+    single = spherical_kmeans(points, 12, restarts=2, seed=seed)
+    assert single.centroids.dtype == np.float32
+    np.testing.assert_array_equal(single.assignment, double.assignment)
+    np.testing.assert_allclose(single.centroids, double.centroids, atol=1e-6)
+    assert single.objective == pytest.approx(double.objective, rel=1e-6)
+
+
+def test_nearly_equal_centroids_are_told_apart_in_single_precision():
+    points = cloud(500, 512).astype(np.float32)
+    first = points[0]
+    centroids = np.array([first, np.nextafter(first, np.roll(first, 1))])
+    exact = points.astype(np.float64) @ centroids.T.astype(np.float64)
+    assert ((points @ centroids.T).argmax(axis=1) != exact.argmax(axis=1)).any()  # what the second look is for
+    np.testing.assert_array_equal(assign(points, centroids)[0], exact.argmax(axis=1))
 
 
 @settings(max_examples=60, deadline=None)

@@ -5,6 +5,7 @@ ones; t is the same for all batches.
 """
 
 import mmap
+import warnings
 from collections.abc import Iterable, Iterator
 
 import numpy as np
@@ -134,5 +135,10 @@ def precision(device: torch.device | str) -> torch.dtype:
 
 
 def to_device(array: np.ndarray, device: str) -> Tensor:
-    """Return `array` (n, ...), often a float16 memmap, as a tensor on the device; `gather` converts what it reads."""
-    return torch.from_numpy(np.array(array)).to(device)
+    """Return `array` (n, ...), often a float16 memmap, as a tensor on the device; `gather` converts what it reads.
+
+    On a CPU the tensor is the array itself, so that a mapped file stays one; neither may be written to.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+        return torch.from_numpy(array).to(device)

@@ -1,7 +1,6 @@
 """Embedding streams as what systems read: matrices, and for networks a title vector and the pieces of a body."""
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from stackstudy.models.batches import MappedPieces, RaggedPieces, to_device
@@ -50,12 +49,11 @@ def _pieces(data: Data, keys: str, device: str) -> RaggedPieces | MappedPieces:
     try:
         if keys == "body":
             vectors, offsets = to_device(stored_vectors(data, "body"), device), np.arange(len(data.questions) + 1)
-            return RaggedPieces(vectors, torch.from_numpy(offsets).to(device))
+            return RaggedPieces(vectors, to_device(offsets, device))
         if keys == "body_tokens":
             return MappedPieces(data.stream("body_tokens"), data.stream("body_tokens_mask"), device)
         vectors, offsets = _chunks(data)
-        # As it is in the file, since a tensor of all chunks is large: a batch is converted when it is read.
-        return RaggedPieces(torch.from_numpy(vectors).to(device), torch.from_numpy(offsets).to(device))
+        return RaggedPieces(to_device(vectors, device), to_device(offsets, device))
     except ValueError as error:
         raise ValueError(f"{error} (embedding stream {keys!r}; notebook 02-embeddings makes it)") from error
 
@@ -65,7 +63,7 @@ def _chunks(data: Data) -> tuple[np.ndarray, np.ndarray]:
     names = ("body_chunks", "body_chunks_offsets")
     if missing := [name for name in names if name not in data.streams]:
         raise ValueError(f"this system reads {missing[0]!r}; given are {sorted(data.streams)}")
-    vectors, offsets = (np.array(data.streams[name]) for name in names)
+    vectors, offsets = (data.streams[name] for name in names)
     if vectors.ndim != 2 or offsets.shape != (len(data.questions) + 1,):
         found = f"chunks {vectors.shape} with offsets {offsets.shape}"
         raise ValueError(f"{found} are not those of {len(data.questions)} questions: embed these questions")
