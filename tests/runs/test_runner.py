@@ -49,8 +49,6 @@ def test_goes_on_past_failures_and_says_what_failed(project, capsys):
     assert run("toy") == 1
     out = capsys.readouterr().out
     assert "2 of 3 experiments did not end well" in out
-    over = [line.partition(")")[2] or line for line in out.splitlines() if line.startswith(("ok", "!!"))]
-    assert [f", {count} of 3" in line for count, line in enumerate(over, 1)] == [True, True]
     table = out[out.index("\n\n") :].splitlines()
     assert table[2].split()[:2] == ["01-other", "done"]
     assert table[3] == "01-first   failed   RuntimeError: planned failure"
@@ -68,6 +66,7 @@ def test_an_experiment_that_takes_all_slots_runs_alone(project, capsys):
     project.profile(experiments={"01-first": {"slots": 2}, "01-other": {"notebook": "01-first"}}, slots=2)
     assert run("toy") == 0
     steps = [line for line in capsys.readouterr().out.splitlines() if line.startswith(("->", "ok"))]
+    assert [step.rpartition(", ")[2] for step in steps if step.startswith("ok")] == ["1 of 2", "2 of 2"]
     assert [step.split()[:2] for step in steps] == [
         ["->", "01-first"],
         ["ok", "01-first"],
