@@ -9,7 +9,7 @@ from stackstudy.runs.notebook import check_notebook, read_notebook
 from stackstudy.runs.profile import load_profile
 
 NOTEBOOKS = sorted(notebooks_dir().glob("*.ipynb"))
-WITHOUT_PAPER = ("titles",)  # profiles that run some of the notebooks
+WITHOUT_PAPER = ("audit", "titles")  # profiles that run some of the notebooks
 PROFILES = sorted(path.stem for path in profiles_dir().glob("*.yaml"))
 
 
