@@ -174,15 +174,13 @@ class Chapters:
         A comment before it names the experiment that made it, for the caption. `profile` is another one than that of
         the paper, whose results are taken as they were collected.
         """
-        results = paths.results_dir(profile or self.profile)
+        origins, where = (Origins.read(profile), f" of profile {profile}") if profile else (self._origins, "")
+        results = paths.results_dir(origins.profile)
         tables = {path.stem: path for path in [*results.glob("*.csv"), *(results / "tables").glob("*.csv")]}
         if name not in tables:
             raise ValueError(f"no table {name}; there are: {_names(tables.values())}")
-        if profile is None:
-            run = self._origins.maker("tables", name)
-        else:
-            run = f"{Origins.read(profile).maker('tables', name)} of profile {profile}"
-        mark = f"<!-- run: {run} -->\n\n" if run else ""
+        experiment = origins.maker("tables", name)
+        mark = f"<!-- run: {experiment}{where} -->\n\n" if experiment else ""
         return mark + text.pipe_table(tables[name], columns, rows)
 
     def _verdict(self, first: str, second: str, metric: str, task: str | None = None) -> str:
