@@ -85,7 +85,7 @@ def ours(folder: Path, sizes: Sizes, goal: float) -> Callable[[], Numbers]:
 
 def measure(sizes: Sizes, folder: Path) -> Iterator[Result]:
     elsewhere(write_vectors, folder, sizes.f1_rows, sizes.width, sizes.labels, NOISE)
-    usual = once(plain, folder, sizes)
+    usual = once(plain, folder, sizes, role="usual")
     own = in_turn(sizes.rounds, ours=(ours, folder, sizes, usual.numbers["f1"]))["ours"]
     yield Result(
         name="dsf_crossattn_time_to_f1",

@@ -18,6 +18,7 @@ import numpy as np
 import psutil
 
 from stackstudy.runs.environment import available_cores, peak_memory_mb
+from stackstudy.runs.memory import keep_freed_memory
 
 Numbers = dict[str, float]
 # A side reads its inputs and returns what is to be timed. That may say itself how many "seconds" it took.
@@ -68,11 +69,14 @@ class Measured:
 
 
 def in_turn(rounds: int, **sides: tuple[Any, ...]) -> dict[str, Measured]:
-    """Let `sides` (name -> function, and its arguments) take turns for some rounds, each in a process of its own."""
+    """Let `sides` (name -> function, and its arguments) take turns for some rounds, each in a process of its own.
+
+    All but the one named ``usual`` keep freed memory, as a notebook of ours does.
+    """
     workers: dict[str, _Worker] = {}
     try:
         for name, side in sides.items():
-            workers[name] = _Worker(*side)
+            workers[name] = _Worker(name, *side)
         for _ in range(rounds):
             for worker in workers.values():
                 worker.round()
@@ -82,9 +86,9 @@ def in_turn(rounds: int, **sides: tuple[Any, ...]) -> dict[str, Measured]:
             worker.end()
 
 
-def once(side: Side, *arguments: Any) -> Measured:
+def once(side: Side, *arguments: Any, role: str = "ours") -> Measured:
     """Return what one round of one side shows."""
-    return in_turn(1, side=(side, *arguments))["side"]
+    return in_turn(1, **{role: (side, *arguments)})[role]
 
 
 def elsewhere(function: Callable[..., Any], *arguments: Any) -> None:
@@ -176,9 +180,9 @@ def _disk(path: Path, size: int) -> Callable[[], Numbers]:
 class _Worker:
     """A process that reads the inputs of a side, does a round when told, and tells what it took."""
 
-    def __init__(self, side: Side, *arguments: Any) -> None:
+    def __init__(self, role: str, side: Side, *arguments: Any) -> None:
         self.pipe, other = PROCESSES.Pipe()
-        self.process = PROCESSES.Process(target=_serve, args=(other, side, arguments))
+        self.process = PROCESSES.Process(target=_serve, args=(other, role, side, arguments))
         self.process.start()
         other.close()
         self.name, self.rounds = f"{side.__module__}.{side.__name__}", []
@@ -209,7 +213,9 @@ class _Worker:
         return answer
 
 
-def _serve(pipe: Connection, side: Side, arguments: tuple[Any, ...]) -> None:
+def _serve(pipe: Connection, role: str, side: Side, arguments: tuple[Any, ...]) -> None:
+    if role != "usual":
+        keep_freed_memory()
     gc.freeze()  # what the server has imported: a process that had not would not look through it for garbage
     try:
         memory = _Memory()

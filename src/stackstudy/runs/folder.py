@@ -13,6 +13,7 @@ import yaml
 from stackstudy.params import Parameters
 from stackstudy.paths import project_root, replacing, runs_dir
 from stackstudy.runs import progress
+from stackstudy.runs.memory import keep_freed_memory
 from stackstudy.runs.products import merged, save_figure, save_json, save_table
 from stackstudy.runs.profile import read_profile
 
@@ -125,7 +126,11 @@ class RunFolder:
 
 
 def start(parameters: Parameters) -> RunFolder:
-    """Return the run folder of this notebook: the runner's, else an empty one of the profile and experiment."""
+    """Return the run folder of this notebook: the runner's, else an empty one of the profile and experiment.
+
+    From here on the process keeps the memory that it frees.
+    """
+    keep_freed_memory()
     if told := os.environ.get("STACKSTUDY_RUN_DIR"):
         return RunFolder(Path(told), parameters, by_hand=False)
     from stackstudy.runs.lock import locked
