@@ -38,7 +38,9 @@ ifeq ($(ENV_KIND),venv)
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(ENV_DIR)
 endif
 	@echo "==> installing the pinned packages into $(ENV_KIND) environment $(notdir $(ENV_DIR))"
-	@$(BIN)/python -m pip install --disable-pip-version-check -r requirements.txt
+	@$(BIN)/python -m pip install --disable-pip-version-check --no-compile -r requirements.txt
+	@echo "==> compiling them on all cores"
+	@$(BIN)/python -m compileall -qq -j 0 "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" || true
 	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --editable .
 	@rm -f $(ENV_DIR)/.stackstudy-*
 	@touch $@

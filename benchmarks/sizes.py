@@ -23,10 +23,10 @@ class Sizes:
     pieces: int = 32  # vectors of a body
     batch: int = 1024  # of ours; the study's are 32 and 64
     steps: int = 12  # of ours in a round, cut from the 83 of an epoch
-    published_steps: int = 40  # of the plain loop in a round, cut from 2,657
+    published_steps: int = 32  # of the plain loop in a round, cut from 2,657
     sequence_batch: int = 128
-    memory_steps: int = 6
-    f1_rows: int = 640  # cut from 85,000
+    memory_steps: int = 4
+    f1_rows: int = 512  # cut from 85,000
     f1_epochs: int = 100
     f1_batch: int = 128
     f1_own_epochs: int = 16
@@ -36,7 +36,7 @@ class Sizes:
     tree_rows: int = 3000
     tree_timed_rounds: int = 1
     tree_rounds: int = 1000
-    tree_judged_rounds: int = 60
+    tree_judged_rounds: int = 40
 
     bodies: int = 2000
     tags: int = 22_753
@@ -56,7 +56,7 @@ class Sizes:
 
     # Growth: from these to ten times as many.
     grow_questions: int = 10_000
-    grow_bodies: int = 100
+    grow_bodies: int = 60
     grow_rows: int = 2048
     grow_test_rows: int = 1500
 
