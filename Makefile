@@ -40,6 +40,7 @@ endif
 	@echo "==> installing the pinned packages into $(ENV_KIND) environment $(notdir $(ENV_DIR))"
 	@$(BIN)/python -m pip install --disable-pip-version-check --no-compile -r requirements.txt
 	@echo "==> compiling them on all cores"
+	@# Not all can be compiled: some packages ship files for other versions of Python.
 	@$(BIN)/python -m compileall -qq -j 0 "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" || true
 	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --editable .
 	@rm -f $(ENV_DIR)/.stackstudy-*

@@ -20,7 +20,7 @@ from torch.optim.lr_scheduler import OneCycleLR
 from benchmarks import networks, published
 from benchmarks.planted import write_vectors
 from benchmarks.sizes import Sizes
-from benchmarks.timing import Numbers, Result, elsewhere, in_turn, once
+from benchmarks.timing import Numbers, Result, elsewhere, in_turn
 from stackstudy.evaluation.tags import best_micro_f1
 from stackstudy.models import training
 from stackstudy.models.course import Metric
@@ -85,7 +85,7 @@ def ours(folder: Path, sizes: Sizes, goal: float) -> Callable[[], Numbers]:
 
 def measure(sizes: Sizes, folder: Path) -> Iterator[Result]:
     elsewhere(write_vectors, folder, sizes.f1_rows, sizes.width, sizes.labels, NOISE)
-    usual = once(plain, folder, sizes, role="usual")
+    usual = in_turn(1, usual=(plain, folder, sizes))["usual"]
     own = in_turn(sizes.rounds, ours=(ours, folder, sizes, usual.numbers["f1"]))["ours"]
     yield Result(
         name="dsf_crossattn_time_to_f1",

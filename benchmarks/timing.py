@@ -86,9 +86,9 @@ def in_turn(rounds: int, **sides: tuple[Any, ...]) -> dict[str, Measured]:
             worker.end()
 
 
-def once(side: Side, *arguments: Any, role: str = "ours") -> Measured:
+def once(side: Side, *arguments: Any) -> Measured:
     """Return what one round of one side shows."""
-    return in_turn(1, **{role: (side, *arguments)})[role]
+    return in_turn(1, side=(side, *arguments))["side"]
 
 
 def elsewhere(function: Callable[..., Any], *arguments: Any) -> None:
