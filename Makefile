@@ -60,7 +60,7 @@ notebooks: $(STAMP) ## Execute all notebooks in place, at smoke size
 
 test: $(STAMP) ## Run all tests, nbval over the notebooks included
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile tests
-	@OMP_NUM_THREADS=1 PYTHONPATH=tests $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder -p own_project --nbval-lax notebooks
+	@OMP_NUM_THREADS=1 PYTHONPATH=tests $(BIN)/python -m pytest -n auto --dist loadfile -p own_project --nbval-lax notebooks
 
 test-browser: $(STAMP) ## Run the tests that open JupyterLab, the page of questions and the site in Chromium
 	@$(BIN)/python -m pip install --disable-pip-version-check --quiet -c requirements.txt 'playwright==1.65.2'
