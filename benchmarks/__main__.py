@@ -13,7 +13,7 @@ from rich.table import Table
 
 from benchmarks.sizes import FULL, SMOKE, Sizes
 from benchmarks.timing import NotReady, Result, limits
-from stackstudy.figures.speed import ratios
+from stackstudy.figures.speed import ratios, three_digits
 from stackstudy.paths import results_dir
 from stackstudy.runs.products import save_figure, save_json
 
@@ -89,9 +89,7 @@ def _measure(names: tuple[str, ...], sizes: Sizes, folder: Path) -> tuple[list[R
 
 
 def _number(value: float | None) -> str:
-    if value is None:
-        return ""
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+    return "" if value is None else three_digits(value)
 
 
 if __name__ == "__main__":

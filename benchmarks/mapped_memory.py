@@ -23,11 +23,12 @@ def measure(sizes: Sizes, folder: Path) -> Iterator[Result]:
     elsewhere(write_pieces, folder, sizes.study_rows, sizes.pieces, sizes.width)
     for name in ("dsf_mhsa", "body_mlp", "sequence_dsf"):
         found = once(networks.ours, name, folder, sizes, sizes.memory_steps)
-        model = COPIES * networks.parameters_mb(networks.network(name, sizes))
+        net = networks.network(name, sizes)
+        model = COPIES * networks.parameters_mb(net)
         beyond = found.peak_mb - model
         yield Result(
             name=f"{name}_memory",
-            workload=f"{name.replace('_', ' ')}, memory beyond the model for {sizes.study_rows:,} rows",
+            workload=f"{net.title}, memory beyond the model for {sizes.study_rows:,} rows",
             target="2,000 MB",
             met=beyond <= LIMIT_MB,
             ours_seconds=found.seconds,

@@ -33,6 +33,7 @@ CHOSEN_ON = 64  # rows at the end of the files, in place of validation rows
 class Network(NamedTuple):
     """What both sides train, and in which batches."""
 
+    title: str
     streams: tuple[str, ...]  # that it reads
     ours: Callable[[], nn.Module]
     published: Callable[[], nn.Module]
@@ -52,15 +53,16 @@ def network(name: str, sizes: Sizes) -> Network:
     shape, shorter = (width, sizes.hidden, labels), (width, sizes.sequence_hidden, labels)
     layers = (width, sizes.mlp_hidden, labels)
     batch, sequence_batch = sizes.batch, sizes.sequence_batch
-    fusion, self_fusion = partial(DSFCrossAttention, *shape, 0.5), partial(DSFMHSA, *shape, 0.4)
-    mlp, sequence = partial(BodyMLP, *layers, 0.3), partial(SequenceDSF, *shorter, 0.5)
+    fusion, plain_fusion = partial(DSFCrossAttention, *shape, 0.5), partial(published.CrossAttention, *shape)
+    self_fusion, plain_self_fusion = partial(DSFMHSA, *shape, 0.4), partial(published.SelfAttention, *shape)
+    mlp, plain_mlp = partial(BodyMLP, *layers, 0.3), partial(published.body_mlp, *layers)
+    sequence, plain_sequence = partial(SequenceDSF, *shorter, 0.5), partial(published.Sequence, *shorter)
+    tokens = ("title", "body_tokens")
     return {
-        "dsf_crossattn": Network(both, fusion, partial(published.CrossAttention, *shape), batch, 32, 0.2),
-        "dsf_mhsa": Network(both, self_fusion, partial(published.SelfAttention, *shape), batch, 32),
-        "body_mlp": Network(("body",), mlp, partial(published.body_mlp, *layers), batch, 64),
-        "sequence_dsf": Network(
-            ("title", "body_tokens"), sequence, partial(published.Sequence, *shorter), sequence_batch, 64, 0.4
-        ),
+        "dsf_crossattn": Network("DSF-CrossAttn", both, fusion, plain_fusion, batch, 32, 0.2),
+        "dsf_mhsa": Network("DSF-MHSA", both, self_fusion, plain_self_fusion, batch, 32),
+        "body_mlp": Network("body MLP", ("body",), mlp, plain_mlp, batch, 64),
+        "sequence_dsf": Network("sequence DSF", tokens, sequence, plain_sequence, sequence_batch, 64, 0.4),
     }[name]
 
 

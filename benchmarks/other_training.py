@@ -30,7 +30,7 @@ def measure(sizes: Sizes, folder: Path) -> Iterator[Result]:
         ours, usual = found["ours"], found["usual"]
         yield Result(
             name=f"{name}_training",
-            workload=f"{name.replace('_', ' ')}, an epoch of {sizes.study_rows:,} rows",
+            workload=f"{networks.network(name, sizes).title}, an epoch of {sizes.study_rows:,} rows",
             target="5x",
             met=usual.seconds / ours.seconds >= 5,
             ours_seconds=ours.seconds,

@@ -20,7 +20,7 @@ def ratios(results: Iterable[Mapping[str, Any]]) -> Figure:
     """
     rows = [result for result in results if result["ratio"] is not None]
     figure, ax = canvas(FULL, 0.8 + 0.24 * len(rows))
-    name_rows(ax, [row["workload"] for row in rows], 52)
+    name_rows(ax, [row["workload"] for row in rows], 60)
     colours = [BLUE if row["met"] else PALE for row in rows]
     ax.barh(range(len(rows)), [row["ratio"] for row in rows], height=0.6, color=colours)
     for place, row in enumerate(rows):
@@ -31,5 +31,10 @@ def ratios(results: Iterable[Mapping[str, Any]]) -> Figure:
     ax.set_xlim(0.8 * min(1, *shown), 1.3 * max(1, *shown))
     plain_log(ax.xaxis)
     label_axes(ax, "times as fast as the usual way", "workload")
-    write_right(ax, "ratio", range(len(rows)), [f"{row['ratio']:.3g}" for row in rows])
+    write_right(ax, "ratio", range(len(rows)), [three_digits(row["ratio"]) for row in rows])
     return figure
+
+
+def three_digits(value: float) -> str:
+    """Return a ratio or a size as a reader takes it in: 0.608, 6.62, 1,200."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
