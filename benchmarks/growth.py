@@ -28,7 +28,7 @@ def epoch(folder: Path, sizes: Sizes) -> Callable[[], Numbers]:
     data = networks.our_data(net, folder, steps=1)
     rows = torch.arange(len(data.targets) - networks.CHOSEN_ON)
     data = training.Data(data.inputs, data.targets, rows, data.validation)
-    options = networks.our_options(net, 1, net.batch, 1e-3)
+    options = networks.our_options(1, net.batch, 1e-3)
 
     def work() -> Numbers:
         with tempfile.TemporaryDirectory() as scratch:

@@ -1,4 +1,7 @@
-"""The four networks of the study as both sides train them: ours by `training.train`, the study's by a plain loop."""
+"""The four networks of the study as both sides train them: ours by `training.train`, the study's by a plain loop.
+
+Without mixup, which the study has in one epoch of five at most.
+"""
 
 import tempfile
 import time
@@ -20,7 +23,6 @@ from benchmarks.timing import Numbers
 from stackstudy.models import training
 from stackstudy.models.batches import gather
 from stackstudy.models.dsf import DSFMHSA, DSFCrossAttention
-from stackstudy.models.mixup import Mixup
 from stackstudy.models.mlp import BodyMLP
 from stackstudy.models.sequence import SequenceDSF
 from stackstudy.systems.data import Data
@@ -39,7 +41,6 @@ class Network(NamedTuple):
     published: Callable[[], nn.Module]
     batch: int
     published_batch: int
-    mixup_alpha: float | None = None
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -59,10 +60,10 @@ def network(name: str, sizes: Sizes) -> Network:
     sequence, plain_sequence = partial(SequenceDSF, *shorter, 0.5), partial(published.Sequence, *shorter)
     tokens = ("title", "body_tokens")
     return {
-        "dsf_crossattn": Network("DSF-CrossAttn", both, fusion, plain_fusion, batch, 32, 0.2),
+        "dsf_crossattn": Network("DSF-CrossAttn", both, fusion, plain_fusion, batch, 32),
         "dsf_mhsa": Network("DSF-MHSA", both, self_fusion, plain_self_fusion, batch, 32),
         "body_mlp": Network("body MLP", ("body",), mlp, plain_mlp, batch, 64),
-        "sequence_dsf": Network("sequence DSF", tokens, sequence, plain_sequence, sequence_batch, 64, 0.4),
+        "sequence_dsf": Network("sequence DSF", tokens, sequence, plain_sequence, sequence_batch, 64),
     }[name]
 
 
@@ -70,7 +71,7 @@ def ours(name: str, folder: Path, sizes: Sizes, steps: int) -> Callable[[], Numb
     """Side that trains for `steps` steps, on rows spread over all; its seconds are those of an epoch of the study."""
     net = network(name, sizes)
     data = our_data(net, folder, steps=steps + 1)
-    options = our_options(net, epochs=1, batch=net.batch, rate=1e-3)
+    options = our_options(epochs=1, batch=net.batch, rate=1e-3)
     flops = operations(net, data)
 
     def work() -> Numbers:
@@ -94,7 +95,7 @@ def plain(name: str, folder: Path, sizes: Sizes, steps: int) -> Callable[[], Num
 
     def work() -> Numbers:
         schedule = OneCycleLR(optimizer, rate, total_steps=len(loader))
-        epoch = published.epoch(model, loader, published.asymmetric_loss(), optimizer, schedule, net.mixup_alpha)
+        epoch = published.epoch(model, loader, published.asymmetric_loss(), optimizer, schedule, None)
         clock = [time.perf_counter() for _ in epoch]
         rate_of_rows = (len(clock) - 1) * size / (clock[-1] - clock[0])
         return {"seconds": sizes.study_rows / rate_of_rows, "rows_per_second": rate_of_rows}
@@ -112,10 +113,9 @@ def our_data(net: Network, folder: Path, steps: int) -> training.Data:
     return training.Data(inputs, torch.from_numpy(np.array(labels)).float(), rows, chosen_on)
 
 
-def our_options(net: Network, epochs: int, batch: int, rate: float, *, mixup: bool = True) -> training.Options:
+def our_options(epochs: int, batch: int, rate: float) -> training.Options:
     """Return the study's options, but for the size of a batch and the learning rate that goes with it."""
-    mixed = Mixup("input", net.mixup_alpha, epochs, late_dropout=0.25) if mixup and net.mixup_alpha else None
-    return training.Options(rate, 0.01, batch, epochs, None, "onecycle", gradient_clip=1.0, mixup=mixed)
+    return training.Options(rate, 0.01, batch, epochs, None, "onecycle", gradient_clip=1.0)
 
 
 def operations(net: Network, data: training.Data) -> float:

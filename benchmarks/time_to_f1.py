@@ -29,6 +29,7 @@ from stackstudy.models.mixup import set_dropout
 NAME = "dsf_crossattn"
 NOISE = 8.0
 RATE, OWN_RATE = 1e-3, 3e-3
+MIXUP_ALPHA = 0.2  # in the first fifth of the study's epochs
 LATE_DROPOUT = 0.25  # of the study's loop, once there is no mixup
 
 
@@ -45,7 +46,7 @@ def plain(folder: Path, sizes: Sizes) -> Callable[[], Numbers]:
         optimizer = torch.optim.AdamW(model.parameters(), lr=RATE, weight_decay=0.01)
         schedule = OneCycleLR(optimizer, RATE, total_steps=sizes.f1_epochs * len(loader))
         for number in range(sizes.f1_epochs):
-            mixup = net.mixup_alpha if number < sizes.f1_epochs // 5 else None  # 20 of 100 epochs
+            mixup = MIXUP_ALPHA if number < sizes.f1_epochs // 5 else None  # 20 of 100 epochs
             if mixup is None:
                 set_dropout(model, LATE_DROPOUT)
             for _ in published.epoch(model, loader, published.asymmetric_loss(), optimizer, schedule, mixup):
@@ -63,7 +64,7 @@ def ours(folder: Path, sizes: Sizes, goal: float) -> Callable[[], Numbers]:
     data = networks.our_data(net, folder, steps=1)
     train, chosen_on = (torch.arange(each.start, each.stop) for each in _split(sizes))
     data = training.Data(data.inputs, data.targets, train, chosen_on)
-    options = networks.our_options(net, sizes.f1_own_epochs, sizes.f1_batch, OWN_RATE, mixup=False)
+    options = networks.our_options(sizes.f1_own_epochs, sizes.f1_batch, OWN_RATE)
 
     def work() -> Numbers:
         clock, course = [], []  # when steps began; F1 and seconds so far of each epoch
