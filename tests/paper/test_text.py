@@ -79,6 +79,15 @@ def test_table_aligns_rounds_and_joins_intervals(tmp_path):
     ]
 
 
+def test_means_of_counts_have_no_digits_where_all_are_whole(tmp_path):
+    path = csv_file(tmp_path, "whole,half,share,missing\n6.999999999999999,2.5,1.0,2.0\n3.0,2.0,0.0,nan\n")
+    rows = text.pipe_table(path).splitlines()[2:]
+    assert [[cell.strip() for cell in row.strip("|").split("|")] for row in rows] == [
+        ["7", "2.500", "1.000", "2.000"],
+        ["3", "2.000", ".000", "–"],
+    ]
+
+
 def test_table_of_some_columns_and_rows(tmp_path):
     path = csv_file(tmp_path, "a,b,c\n1,x,3\n2,y,4\n")
     assert text.pipe_table(path, columns=["c", "a"], rows=1).splitlines() == [

@@ -124,12 +124,19 @@ def _column(name: str, columns: dict[str, list[Cell]]) -> tuple[str, list[str], 
     values = columns[name]
     if any(isinstance(value, str) for value in values):
         return heading(name), [escape(str(value)) for value in values], ":---"
-    digits = fitting_digits(value for value in values if value is not None)
+    bounded = f"{name}_low" in columns and f"{name}_high" in columns
+    known = [value for value in values if value is not None]
+    digits = 0 if not bounded and _are_counts(known) else fitting_digits(known)
     cells = [_show(value, digits) for value in values]
-    if f"{name}_low" in columns and f"{name}_high" in columns:
+    if bounded:
         bounds = zip(columns[f"{name}_low"], columns[f"{name}_high"], strict=True)
         cells = [_with_bounds(cell, *ends, digits) for cell, ends in zip(cells, bounds, strict=True)]
     return heading(name), cells, "---:"
+
+
+def _are_counts(values: Sequence[float]) -> bool:
+    """Tell whether all are whole and some more than a share can be: counts, and means of counts."""
+    return any(value > 1 for value in values) and all(abs((value + 0.5) % 1 - 0.5) < 1e-9 for value in values)
 
 
 def _show(value: Cell, digits: int) -> str:
