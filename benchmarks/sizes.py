@@ -25,8 +25,8 @@ class Sizes:
     steps: int = 12  # of ours in a round, cut from the 83 of an epoch
     published_steps: int = 32  # of the plain loop in a round, cut from 2,657
     sequence_batch: int = 128
-    memory_steps: int = 4
-    f1_rows: int = 512  # cut from 85,000
+    memory_steps: int = 3
+    f1_rows: int = 640  # cut from 85,000
     f1_epochs: int = 100
     f1_batch: int = 128
     f1_own_epochs: int = 16
@@ -36,7 +36,7 @@ class Sizes:
     tree_rows: int = 3000
     tree_timed_rounds: int = 1
     tree_rounds: int = 1000
-    tree_judged_rounds: int = 40
+    tree_judged_rounds: int = 30
 
     bodies: int = 2000
     tags: int = 22_753
@@ -45,7 +45,7 @@ class Sizes:
     systems: int = 12
     test_rows: int = 15_000
     resamples: int = 10_000
-    usual_resamples: int = 2  # of one system, extrapolated to all
+    usual_resamples: int = 1  # of one system, extrapolated to all
 
     dump_rows: int = 355_000  # planted questions with their answers: 1 GB
     many_rows: int = 1_000_000  # planted questions that go through it all
