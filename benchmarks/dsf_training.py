@@ -13,21 +13,23 @@ from benchmarks.planted import write_vectors
 from benchmarks.sizes import Sizes
 from benchmarks.timing import Result, elsewhere, in_turn, matrix_product
 
+NAME = "dsf_crossattn"
+
 
 def measure(sizes: Sizes, folder: Path) -> Iterator[Result]:
     rows = sizes.batch * (sizes.steps + 1) + networks.CHOSEN_ON
     elsewhere(write_vectors, folder, rows, sizes.width, sizes.labels, 3.0)
     found = in_turn(
         sizes.rounds,
-        ours=(networks.ours, "dsf_crossattn", folder, sizes, sizes.steps),
-        usual=(networks.plain, "dsf_crossattn", folder, sizes, sizes.published_steps),
+        ours=(networks.ours, NAME, folder, sizes, sizes.steps),
+        usual=(networks.plain, NAME, folder, sizes, sizes.published_steps),
         limit=(matrix_product, sizes.batch, sizes.width, sizes.hidden),
     )
     ours, usual, limit = found["ours"], found["usual"], found["limit"]
     share = ours.numbers["rate"] / limit.numbers["rate"]
     yield Result(
         name="dsf_crossattn_training",
-        workload=f"DSF-CrossAttn, an epoch of {sizes.study_rows:,} rows",
+        workload=f"{networks.network(NAME, sizes).title}, an epoch of {sizes.study_rows:,} rows",
         target="7x, .75 of the matrix rate",
         met=usual.seconds / ours.seconds >= 7 and share >= 0.75,
         ours_seconds=ours.seconds,

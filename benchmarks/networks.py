@@ -95,7 +95,7 @@ def plain(name: str, folder: Path, sizes: Sizes, steps: int) -> Callable[[], Num
 
     def work() -> Numbers:
         schedule = OneCycleLR(optimizer, rate, total_steps=len(loader))
-        epoch = published.epoch(model, loader, published.asymmetric_loss(), optimizer, schedule, None)
+        epoch = published.epoch(model, loader, published.asymmetric_loss(), optimizer, schedule)
         clock = [time.perf_counter() for _ in epoch]
         rate_of_rows = (len(clock) - 1) * size / (clock[-1] - clock[0])
         return {"seconds": sizes.study_rows / rate_of_rows, "rows_per_second": rate_of_rows}

@@ -41,7 +41,7 @@ def epoch(
     loss: nn.Module,
     optimizer: torch.optim.Optimizer,
     schedule: LRScheduler,
-    mixup_alpha: float | None,
+    mixup_alpha: float | None = None,
 ) -> Iterator[float]:
     """Train for one epoch and yield the loss of each step; gradients are clipped to norm 1."""
     network.train()

@@ -88,9 +88,10 @@ def measure(sizes: Sizes, folder: Path) -> Iterator[Result]:
     elsewhere(write_vectors, folder, sizes.f1_rows, sizes.width, sizes.labels, NOISE)
     usual = in_turn(1, usual=(plain, folder, sizes))["usual"]
     own = in_turn(sizes.rounds, ours=(ours, folder, sizes, usual.numbers["f1"]))["ours"]
+    title = networks.network(NAME, sizes).title
     yield Result(
         name="dsf_crossattn_time_to_f1",
-        workload=f"DSF-CrossAttn to the F1 of {sizes.f1_epochs} published epochs, {sizes.f1_rows:,} rows",
+        workload=f"{title} to the F1 of {sizes.f1_epochs} published epochs, {sizes.f1_rows:,} rows",
         target="25x",
         met=usual.seconds / own.seconds >= 25 and own.numbers["f1"] >= usual.numbers["f1"],
         ours_seconds=own.seconds,

@@ -6,7 +6,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from stackstudy.figures.drawing import label_axes, name_rows, plain_log, write_right
+from stackstudy.figures.drawing import label_axes, name_rows, plain, plain_log, write_right
 from stackstudy.figures.style import BLUE, FULL, PALE, VERMILION, canvas, styled
 
 GOAL = re.compile(r"^(\d+)x")
@@ -37,4 +37,4 @@ def ratios(results: Iterable[Mapping[str, Any]]) -> Figure:
 
 def three_digits(value: float) -> str:
     """Return a ratio or a size as a reader takes it in: 0.608, 6.62, 1,200."""
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+    return plain(round(value) if value >= 100 else value)
