@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from scipy.sparse import csr_array
 
 BLOCK = 8192  # rows of one matrix product
@@ -34,13 +35,14 @@ def unit_vectors(vectors: np.ndarray, dtype: type[np.floating] = np.float64) -> 
     vectors = np.asarray(vectors)
     units = np.empty(vectors.shape, dtype)
     for rows in _blocks(vectors):
-        wide = np.asarray(vectors[rows], dtype=dtype)
-        norms = np.linalg.norm(wide, axis=1, keepdims=True)
+        block = units[rows]
+        torch.from_numpy(block).copy_(torch.tensor(vectors[rows]))  # NumPy converts float16 one by one
+        norms = np.linalg.norm(block, axis=1, keepdims=True)
         bad = np.flatnonzero(~(np.isfinite(norms[:, 0]) & (norms[:, 0] > 0)))
         if bad.size:
             row = rows.start + bad[0]
             raise ValueError(f"vector {row} has no direction: it is zero or not finite, and so cannot be clustered")
-        np.divide(wide, norms, out=units[rows])
+        block /= norms
     return units
 
 
