@@ -18,8 +18,7 @@ from stackstudy.paths import results_dir
 from stackstudy.runs.products import save_figure, save_json
 
 BENCHMARKS = (
-    "dsf_training",
-    "other_training",
+    "training",
     "time_to_f1",
     "mapped_memory",
     "xgboost_single_label",

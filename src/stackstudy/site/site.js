@@ -71,12 +71,13 @@ const short = value => Number(value.toPrecision(3)).toString();
 function chart(name, lines, step) {
   const points = lines.flat(), [xs, ys] = [0, 1].map(i => points.map(point => point[i]));
   const [left, right, low, high] = [Math.min(...xs), Math.max(...xs), Math.min(...ys), Math.max(...ys)];
-  const x = value => 60 + ((value - left) / (right - left || 1)) * 230, y = value => 140 - ((value - low) / (high - low || 1)) * 115;
+  const x = value => 60 + ((value - left) / (right - left || 1)) * 230;
+  const y = value => (high > low ? 140 - ((value - low) / (high - low)) * 115 : 82); // what never changes is in the middle
   const paths = lines.map((line, i) => `<path class="${"ab"[i]}" d="M${line.map(([u, v]) => `${x(u).toFixed(1)} ${y(v).toFixed(1)}`).join("L")}"/>`);
   const label = `${name} by ${step}: from ${short(low)} to ${short(high)}`;
   const figure = make("figure");
   figure.innerHTML = `<svg viewBox="0 0 300 170" role="img"><path class="axis" d="M60 20V140H290"/>${paths.join("")}
-    <text x="60" y="12"></text><text x="55" y="28" text-anchor="end">${short(high)}</text><text x="55" y="140" text-anchor="end">${short(low)}</text>
+    <text x="60" y="12"></text><text x="55" y="${y(high) + 3}" text-anchor="end">${short(high)}</text><text x="55" y="${y(low) + 3}" text-anchor="end">${short(low)}</text>
     <text x="60" y="158">${short(left)}</text><text x="290" y="158" text-anchor="end">${step} ${short(right)}</text></svg>`;
   figure.querySelector("svg").setAttribute("aria-label", label);
   figure.querySelector("text").textContent = name.replaceAll("_", " ");
