@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from torch import nn
 
 from stackstudy.evaluation.scores import row_sums
+from stackstudy.models.dropout import Dropout
 from stackstudy.models.saving import load_model
 from stackstudy.params import ScoresNeural
 from stackstudy.systems import neural_scores
@@ -114,7 +115,7 @@ def test_the_tail_moves_the_raw_target_and_hardly_the_others(asked, tmp_path, ta
 @pytest.mark.parametrize("system", SINGLE)
 def test_the_networks_of_one_vector_have_two_gelu_layers(system):
     network = neural_scores._network(parameters(system, hidden=(8, 4)), 16)()
-    assert [type(layer) for layer in network.body] == [nn.Linear, nn.GELU, nn.Dropout] * 2
+    assert [type(layer) for layer in network.body] == [nn.Linear, nn.GELU, Dropout] * 2
     assert network(torch.zeros(3, 16)).shape == (3, 1)
 
 

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stackstudy.models.attention import CrossAttention, SelfAttention, spread
+from stackstudy.models.dropout import Dropout
 
 
 class _DualStream(nn.Module):
@@ -86,7 +87,7 @@ class DSFCrossAttention(_DualStream):
 
 def stream(inputs: int, hidden: int, dropout: float) -> nn.Sequential:
     """Return what each stream begins with: (..., inputs) -> (..., hidden)."""
-    return nn.Sequential(nn.Linear(inputs, hidden), nn.LayerNorm(hidden), nn.GELU(), nn.Dropout(dropout))
+    return nn.Sequential(nn.Linear(inputs, hidden), nn.LayerNorm(hidden), nn.GELU(), Dropout(dropout))
 
 
 def classifier(inputs: int, hidden: int, outputs: int) -> nn.Sequential:

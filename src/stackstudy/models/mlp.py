@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from stackstudy.models.dropout import Dropout
+
 ACTIVATIONS = {"relu": nn.ReLU, "gelu": nn.GELU}
 
 
@@ -22,7 +24,7 @@ class BodyMLP(nn.Module):
         self.arguments |= {"activation": activation}
         layers: list[nn.Module] = []
         for width, wider in zip([inputs, *hidden], hidden, strict=False):
-            layers += [nn.Linear(width, wider), ACTIVATIONS[activation](), nn.Dropout(dropout)]
+            layers += [nn.Linear(width, wider), ACTIVATIONS[activation](), Dropout(dropout)]
         self.body = nn.Sequential(*layers)  # (b, inputs) -> (b, hidden[-1])
         self.head = nn.Linear([inputs, *hidden][-1], outputs)  # (b, hidden[-1]) -> (b, outputs)
 

@@ -280,6 +280,7 @@ def _fit_rank(
 
 def _fit(training: _Training, course: Course) -> None:
     device = training.data.targets.device.type
+    torch.utils.deterministic.fill_uninitialized_memory = False  # nothing here reads what it did not write
     with _quiet():
         trainer = Trainer(
             accelerator={"cuda": "gpu"}.get(device, device),
