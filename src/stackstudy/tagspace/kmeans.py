@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from scipy.sparse import csr_array
 
 BLOCK = 8192  # rows of one matrix product
@@ -32,6 +31,8 @@ class Clustering:
 
 def unit_vectors(vectors: np.ndarray, dtype: type[np.floating] = np.float64) -> np.ndarray:
     """Return `vectors` (n, d) as rows of length 1; ValueError for a zero or non-finite row, by its number."""
+    import torch  # here, since it takes seconds that those who make no vectors need not wait
+
     vectors = np.asarray(vectors)
     units = np.empty(vectors.shape, dtype)
     for rows in _blocks(vectors):
