@@ -16,7 +16,9 @@ from typing import Any
 
 import numpy as np
 import psutil
+import torch
 
+from stackstudy.devices import in_bfloat16
 from stackstudy.runs.environment import available_cores, peak_memory_mb
 from stackstudy.runs.memory import keep_freed_memory
 
@@ -100,13 +102,11 @@ def elsewhere(function: Callable[..., Any], *arguments: Any) -> None:
         raise RuntimeError(f"{function.__module__}.{function.__name__} ended with code {process.exitcode}")
 
 
-def matrix_product(rows: int, inner: int, columns: int, dtype: str = "float32") -> Callable[[], Numbers]:
+def matrix_product(rows: int, inner: int, columns: int, dtype: torch.dtype = torch.float32) -> Callable[[], Numbers]:
     """Side that measures the rate of the product (rows, inner) @ (inner, columns), in operations per second."""
-    import torch
-
     random = torch.Generator().manual_seed(0)
-    left = torch.randn(rows, inner, generator=random, dtype=getattr(torch, dtype))
-    right = torch.randn(inner, columns, generator=random, dtype=getattr(torch, dtype))
+    left = torch.randn(rows, inner, generator=random, dtype=dtype)
+    right = torch.randn(inner, columns, generator=random, dtype=dtype)
     operations = 2 * rows * inner * columns
     repeats = min(max(int(MATRIX_OPERATIONS / operations), 1), MOST_PRODUCTS)
 
@@ -123,18 +123,16 @@ def matrix_product(rows: int, inner: int, columns: int, dtype: str = "float32") 
 
 def limits(side: int, size: int, folder: Path) -> Numbers:
     """Return what the machine can do: matrix rates for matrices of `side`, memory and disk for `size` bytes."""
-    rounds = 3
+    products = ["float32", "float64", *(["bfloat16"] if in_bfloat16("cpu") else [])]
     found = in_turn(
-        rounds,
-        matrix=(matrix_product, side, side, side),
-        matrix64=(matrix_product, side, side, side, "float64"),
+        3,
+        **{name: (matrix_product, side, side, side, getattr(torch, name)) for name in products},
         memory=(_memory, size),
         disk=(_disk, folder / "limit", size),
     )
     return {
         "cores": available_cores(),
-        "float32_gflops": found["matrix"].numbers["rate"] / 1e9,
-        "float64_gflops": found["matrix64"].numbers["rate"] / 1e9,
+        **{f"{name}_gflops": found[name].numbers["rate"] / 1e9 for name in products},
         "memory_gb_per_second": found["memory"].numbers["rate"] / 1e9,
         "disk_write_mb_per_second": found["disk"].numbers["write"] / 1e6,
         "disk_read_mb_per_second": found["disk"].numbers["read"] / 1e6,

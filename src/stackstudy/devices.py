@@ -1,4 +1,4 @@
-"""Where to compute: the one rule by which encoders and networks choose their device."""
+"""Where to compute, and in which numbers: the rules by which encoders and networks choose device and precision."""
 
 import torch
 
@@ -12,3 +12,21 @@ def pick_device(device: str) -> str:
         there = ", ".join(name for name, is_there in present.items() if is_there)
         raise ValueError(f"device {device} is not available here: choose auto or one of {there}")
     return device
+
+
+def in_bfloat16(device: torch.device | str) -> bool:
+    """Tell whether networks compute in bfloat16 on `device`: on GPUs and CPUs that have instructions for it.
+
+    On a CPU these are AVX-512 BF16, twice as many products a second as in float32. PyTorch's own environment variable
+    ``ATEN_CPU_CAPABILITY=avx2`` turns them off.
+    """
+    kind = torch.device(device).type
+    if kind == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    wide = torch.backends.cpu.get_cpu_capability() == "AVX512"
+    return kind == "cpu" and wide and torch.cpu.get_capabilities().get("avx512_bf16", False)
+
+
+def mixed_precision(device: torch.device | str) -> torch.autocast:
+    """Return the context in which networks compute on `device`: products in bfloat16 where it has them."""
+    return torch.autocast(torch.device(device).type, torch.bfloat16, enabled=in_bfloat16(device))

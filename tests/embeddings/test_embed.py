@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 import pytest
+import torch
 
 from stackstudy.embeddings import embed as module
 from stackstudy.embeddings import shards as shards_module
@@ -19,6 +20,14 @@ SIZES = {
     "tokens_per_batch": 128,
 }
 ROWS = 40
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _float32():
+    """As the fixture of that name; the store is made once for all tests of this module."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
+        yield
 
 
 @pytest.fixture(autouse=True, scope="module")

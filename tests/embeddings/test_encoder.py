@@ -3,11 +3,14 @@ import socket
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from stackstudy.embeddings import encoder as module
 from stackstudy.embeddings.encoder import MINILM_SHA256, load_encoder, weight_hash
 
 TEXTS = ["w1 w2 w3 w4", "w5", "", "w9 " * 40]
+
+pytestmark = pytest.mark.usefixtures("float32")  # they compare numbers closely
 
 
 def windows(encoder, texts, max_length=20):
@@ -70,6 +73,19 @@ def test_minilm_is_the_published_model_and_needs_no_network(monkeypatch):
     np.testing.assert_allclose(pooled, encoder.model.encode(texts), atol=1e-5)
     near, far = (pooled[0] @ pooled[1:].T).tolist()
     assert near > 0.5 > far
+
+
+def test_vectors_in_bfloat16_point_where_those_in_float32_do(request):
+    encoder, found = load_encoder("minilm", "cpu"), []
+    cut = windows(encoder, ["parse a date in java", "bake bread at home", "read a file line by line " * 20], 64)
+    for precision in ("float32", "bfloat16"):
+        request.getfixturevalue(precision)
+        found.append(encoder.forward(cut))
+    (single, tokens, content), (half, half_tokens, _) = found
+    assert half.dtype == half_tokens.dtype == torch.float32
+    assert (single * half).sum(dim=1).min() > 0.9995
+    assert nn.functional.cosine_similarity(tokens, half_tokens, dim=2)[content].min() > 0.999
+    assert not torch.equal(single, half)
 
 
 def test_changed_minilm_weights_are_refused(monkeypatch, model_folder):

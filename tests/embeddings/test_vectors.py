@@ -28,7 +28,7 @@ def test_broken_padding_does_not_leak_into_the_zeros():
     assert present.tolist() == [[True, False]]
 
 
-def test_token_vectors_come_from_the_pass_that_made_the_pooled_ones(tiny):
+def test_token_vectors_come_from_the_pass_that_made_the_pooled_ones(tiny, float32):
     texts = ["w1 w2 w3", "", "w4 w5 w6 w7 w8 w9"]
     pooled, tokens, mask = body_vectors(tiny, texts, ("body", "body_tokens"), **CUT, tokens_per_batch=16).values()
     assert (pooled.dtype, tokens.dtype, tokens.shape) == (np.float16, np.float16, (3, 4, 16))
@@ -48,7 +48,7 @@ def test_results_do_not_depend_on_the_budget(tiny):
     np.testing.assert_allclose(np.linalg.norm(together.astype(float), axis=1), 1, atol=2e-3)
 
 
-def test_chunks_are_the_texts_of_the_windows(tiny):
+def test_chunks_are_the_texts_of_the_windows(tiny, float32):
     body = " ".join(f"w{i}" for i in range(25))
     vectors, counts = body_vectors(tiny, ["", body, "w1"], ("body_chunks",), **CUT, tokens_per_batch=64).values()
     assert counts.tolist() == [1, 2, 1]

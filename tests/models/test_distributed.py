@@ -44,7 +44,7 @@ def run(data, folder, options):
     return train(make, nn.BCEWithLogitsLoss(), data, METRIC, options, 0, folder)
 
 
-def test_two_processes_learn_what_one_does(data, tmp_path):
+def test_two_processes_learn_what_one_does(data, tmp_path, float32):
     one = run(data, tmp_path / "one", OPTIONS)
     two = run(data, tmp_path / "two", replace(OPTIONS, devices=2))
     outputs = [predict(trained.model, data.inputs, data.validation, 64) for trained in (one, two)]

@@ -72,7 +72,7 @@ def test_padding_does_not_matter(folders, kind):
     assert (together[0] - together[1]).abs().max() > 0.01
 
 
-def test_the_vector_is_that_of_the_encoder(folders):
+def test_the_vector_is_that_of_the_encoder(folders, float32):
     encoder = load_encoder(str(folders["bert"]), "cpu")
     sequences = read(folders["bert"], ["w1 w2"], ["w3"])
     model = network(folders["bert"]).eval()

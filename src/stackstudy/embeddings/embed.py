@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 import numpy as np
 import polars as pl
 
+from stackstudy.devices import in_bfloat16
 from stackstudy.embeddings.embed_on_ray import Encode, fill_on_ray
 from stackstudy.embeddings.encoder import Encoder
 from stackstudy.embeddings.endpoint import Endpoint
@@ -143,7 +144,9 @@ def _carry_out(task: _Task, folder: Path, encoder: Encoder | Endpoint, workers: 
     if not all(is_complete(folder, name, sidecar) for name, sidecar in streams.items()):
         texts, owners = _distinct(task.texts)
         # Another kind of device rounds differently, so its shards are not mixed in.
-        shards = Shards.open(part_folder, {**streams, "device": encoder.device}, len(texts))
+        bfloat16 = isinstance(encoder, Encoder) and in_bfloat16(encoder.device)
+        made_on = {"device": encoder.device} | ({"precision": "bfloat16"} if bfloat16 else {})
+        shards = Shards.open(part_folder, {**streams, **made_on}, len(texts))
         _fill(task, shards, texts, owners, encoder, workers)
         _assemble(shards, owners, folder, streams)
     shutil.rmtree(part_folder, ignore_errors=True)

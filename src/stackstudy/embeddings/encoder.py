@@ -13,7 +13,7 @@ from sentence_transformers.sentence_transformer.modules import Pooling
 from transformers import DataCollatorWithPadding
 from transformers.utils import logging as transformers_logging
 
-from stackstudy.devices import pick_device
+from stackstudy.devices import mixed_precision, pick_device
 
 MINILM_ID = "sentence-transformers/all-MiniLM-L6-v2"
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -66,7 +66,8 @@ class Encoder:
         """
         batch = DataCollatorWithPadding(self.model.tokenizer)(list(windows)).to(self.model.device)
         special = batch.pop("special_tokens_mask").bool()
-        result = self.model(dict(batch))
+        with mixed_precision(self.model.device):
+            result = self.model(dict(batch))
         pooled = torch.nn.functional.normalize(result["sentence_embedding"].float(), dim=1)
         return pooled, result["token_embeddings"].float(), batch["attention_mask"].bool() & ~special
 

@@ -130,8 +130,9 @@ def cut(rows: Tensor, size: int, least: int = 2) -> list[Tensor]:
 
 
 def precision(device: torch.device | str) -> torch.dtype:
-    """Return the type of the numbers that networks read: half on cuda, where they compute in it, else float32."""
-    return torch.float16 if torch.device(device).type == "cuda" else torch.float32
+    """Return the type of the numbers that networks read: that in which products are computed here and now."""
+    kind = torch.device(device).type
+    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else torch.float32
 
 
 def to_device(array: np.ndarray, device: str) -> Tensor:

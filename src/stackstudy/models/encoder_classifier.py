@@ -58,7 +58,8 @@ class EncoderClassifier(nn.Module):
     def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
         """Return logits (b, outputs) for token ids (b, t) and mask (b, t), 1 where there is a token."""
         vectors = self.encoder({"input_ids": ids, "attention_mask": mask})["sentence_embedding"].float()
-        return self.head(self.dropout(nn.functional.normalize(vectors, dim=1)))
+        with torch.autocast(vectors.device.type, enabled=False):  # logits are as exact as those of other networks
+            return self.head(self.dropout(nn.functional.normalize(vectors, dim=1)))
 
     def layers(self) -> list[nn.Module]:
         """Return what is trained, from the inputs up; the head comes last."""

@@ -28,6 +28,7 @@ from transformers import (
     TrainerState,
 )
 
+from stackstudy.devices import in_bfloat16
 from stackstudy.models.seq2seq import Seq2seq, Tokens, quiet
 from stackstudy.paths import replacing
 from stackstudy.runs import progress
@@ -184,7 +185,7 @@ def _arguments(options: Options, seed: int, scratch: Path) -> Seq2SeqTrainingArg
         predict_with_generate=True,
         generation_num_beams=1,
         seed=seed,
-        bf16=cuda,
+        bf16=in_bfloat16(options.device),
         use_cpu=options.device == "cpu",
         dataloader_pin_memory=cuda,
         logging_nan_inf_filter=False,

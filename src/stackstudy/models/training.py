@@ -23,6 +23,7 @@ from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import OneCycleLR, ReduceLROnPlateau
 
+from stackstudy.devices import in_bfloat16
 from stackstudy.models import distributed
 from stackstudy.models.batches import Input, cut, gather, lengths_of
 from stackstudy.models.course import Course, Metric
@@ -128,11 +129,15 @@ def train(
 
 @torch.inference_mode()
 def predict(model: nn.Module, inputs: tuple[Input, ...], rows: Tensor, batch_size: int) -> np.ndarray:
-    """Return the network's outputs for `rows` (r,) of `inputs`: float32 (r, ...)."""
+    """Return the network's outputs for `rows` (r,) of `inputs`: float32 (r, ...).
+
+    They are computed in it, too, so that no two are equal by rounding; but a network with bfloat16 weights mixes both.
+    """
     model, lengths = model.to(rows.device).eval(), lengths_of(inputs)
     order = torch.arange(len(rows)) if lengths is None else lengths[rows].argsort(descending=True, stable=True)
     outputs: list[Tensor] = []
-    with torch.autocast(rows.device.type, torch.bfloat16, enabled=rows.device.type == "cuda"):
+    mixed = any(weight.dtype == torch.bfloat16 for weight in model.parameters())
+    with torch.autocast(rows.device.type, torch.bfloat16, enabled=mixed):
         for batch in rows[order].split(batch_size):
             outputs.append(model(*gather(inputs, batch)))
             progress.report("predicting", len(outputs), -(-len(rows) // batch_size))
@@ -288,7 +293,7 @@ def _fit(training: _Training, course: Course) -> None:
             strategy="ddp" if training.options.devices > 1 else "auto",
             use_distributed_sampler=False,  # each process takes its share of a batch itself
             sync_batchnorm=device == "cuda" and training.options.devices > 1,
-            precision="bf16-mixed" if device == "cuda" else "32-true",
+            precision="bf16-mixed" if in_bfloat16(device) else "32-true",
             max_epochs=training.options.max_epochs,
             callbacks=[course],
             deterministic="warn",
@@ -319,7 +324,8 @@ def _quiet() -> Iterator[None]:
 def _fingerprint(model: nn.Module, loss: nn.Module, data: Data, metric: Metric, options: Options, seed: int) -> str:
     """Return a hash of all that decides the result: network and first weights, loss, data, settings, and their code."""
     code = code_hash(__name__, *(type(part).__module__ for part in (model, loss)), metric.of.__module__)
-    about = (model, loss, metric.name, metric.mode, options, seed, data.mark, code)
+    in_half = in_bfloat16(data.targets.device)
+    about = (model, loss, metric.name, metric.mode, options, seed, data.mark, in_half, code)
     mark = hashlib.sha256(repr(about).encode())
     for name, value in (model.state_dict() | loss.state_dict(prefix="loss.")).items():
         mark.update(name.encode() + value.cpu().contiguous().numpy().tobytes())

@@ -60,7 +60,8 @@ def whole_site(results: Results) -> str:
 def stages(results: Results) -> list[Stage]:
     """Return the stages, each by the rate that was measured or, on a GPU, by its operations."""
     ingestion, embedding, training = (results[name] for name in ("ingestion", "embedding", "dsf_crossattn_training"))
-    machine, evaluation = results["machine"]["float32_gflops"] * 1e9, results["million_questions"]
+    machine, evaluation = results["machine"], results["million_questions"]
+    rate = machine.get("bfloat16_gflops", machine["float32_gflops"]) * 1e9
     small, large = WIDTHS.values()
     tokens = embedding["tokens"]
     return [
@@ -80,7 +81,7 @@ def stages(results: Results) -> list[Stage]:
         ),
         Stage(
             "bodies through qwen3-8b",
-            SITE * tokens * 2 * LARGE / machine / HOUR,
+            SITE * tokens * 2 * LARGE / rate / HOUR,
             _gpu_hours(SITE * tokens * 2 * LARGE),
             SITE * large * HALF,
             "`max_length`, `workers` of 02",

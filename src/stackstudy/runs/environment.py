@@ -36,7 +36,7 @@ def describe_environment(wall_seconds: float) -> dict[str, Any]:
         "threads": int(os.environ.get("OMP_NUM_THREADS") or available_cores()),
         "wall_seconds": round(wall_seconds, 2),
         "peak_memory_mb": round(peak_memory_mb()),
-        **_gpu(),
+        **_device(),
     }
 
 
@@ -72,10 +72,15 @@ def _processor() -> str:
     return names[0] if names else platform.processor() or platform.machine()
 
 
-def _gpu() -> dict[str, Any]:
-    """Return the device, and its peak memory where the run used CUDA; torch is not imported for this."""
+def _device() -> dict[str, Any]:
+    """Return device and precision of networks, and the GPU's peak memory if it was used; torch is not imported here."""
     torch = sys.modules.get("torch")
-    if torch is None or not torch.cuda.is_initialized():
+    if torch is None:
         return {"device": "cpu"}
+    from stackstudy.devices import in_bfloat16  # imports torch
+
+    if not torch.cuda.is_initialized():
+        return {"device": "cpu", "bfloat16": in_bfloat16("cpu")}
     peak = torch.cuda.max_memory_allocated() / 2**20
-    return {"device": torch.cuda.get_device_name(), "peak_gpu_memory_mb": round(peak)}
+    gpu = {"device": torch.cuda.get_device_name(), "bfloat16": in_bfloat16("cuda")}
+    return gpu | {"peak_gpu_memory_mb": round(peak)}
