@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
-import yaml
 
 from stackstudy.embeddings.embed import embed_questions
 from stackstudy.embeddings.encoder import Encoder
@@ -25,6 +24,7 @@ from stackstudy.questions.columns import LABELS
 from stackstudy.questions.ingest import IngestReport, ingest
 from stackstudy.questions.schema import row_hash
 from stackstudy.runs.upstream import upstream
+from stackstudy.runs.yaml_files import read_yaml
 from stackstudy.systems.data import Data
 from stackstudy.systems.raw_tags import titles_for_bodies
 from stackstudy.systems.saved import Saved, saved_systems
@@ -122,7 +122,7 @@ def store_encoder(store: Path, systems: Sequence[Saved]) -> StoreEncoder:
 
     ValueError: its name now stands for another one, or a system was trained with vectors of another.
     """
-    made = Embeddings(**yaml.safe_load((store / "params.yaml").read_text(encoding="utf-8")))
+    made = Embeddings(**read_yaml(store / "params.yaml"))
     encoder = load(made.encoder)
     for sidecar in (stream_metadata(store, stream) for stream in streams_of(systems) or ["title"]):
         _check_vectors(systems, sidecar, store)

@@ -8,7 +8,6 @@ from typing import Any, Self
 
 import numpy as np
 import polars as pl
-import yaml
 
 from stackstudy.ask.choices import Choice, chosen
 from stackstudy.ask.nearest import Nearest
@@ -22,6 +21,7 @@ from stackstudy.questions.columns import UNLABELLED
 from stackstudy.questions.schema import read_questions, row_hash
 from stackstudy.runs import progress
 from stackstudy.runs.upstream import upstream
+from stackstudy.runs.yaml_files import read_yaml
 from stackstudy.systems.data import Data
 from stackstudy.systems.saved import Saved, load_system
 
@@ -127,7 +127,7 @@ def _load(choice: Choice, questions: pl.DataFrame) -> Tagger | Scorer:
     predictions = Predictions.load(choice.run / "predictions" / f"{choice.system}.npz")
     if choice.kind == "tags":
         return Tagger(choice, saved, _calibration(choice, saved, predictions, questions))
-    parameters = yaml.safe_load((choice.run / "params.yaml").read_text(encoding="utf-8"))
+    parameters = read_yaml(choice.run / "params.yaml")
     judged = Data(questions).within(parameters["strata"])
     rows = judged.rows("validation")
     _check_rows(choice, predictions, judged.questions)

@@ -7,10 +7,9 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
 from stackstudy.paths import runs_dir
 from stackstudy.runs.profile import experiment_names
+from stackstudy.runs.yaml_files import read_yaml
 
 COMPARISONS = {"tags": ("19-tags-comparison", "best"), "scores": ("29-scores-comparison", "best_log")}
 
@@ -78,7 +77,7 @@ def _system(run: Path, folder: Path) -> str:
     """Return the name of a system: a run with a single one keeps no folder for it."""
     if folder.name != "model":
         return folder.name
-    return yaml.safe_load((run / "params.yaml").read_text(encoding="utf-8"))["name"]
+    return read_yaml(run / "params.yaml")["name"]
 
 
 def _best(profile: str, there: Sequence[Choice], kind: str) -> Choice | None:

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-import yaml
 from scipy import sparse
 
 from stackstudy.evaluation.predictions import rows_of
 from stackstudy.evaluation.scores import signed_log
 from stackstudy.questions.ingest import PLANTED
 from stackstudy.questions.planted import Truth, ceiling_of, plant_with_truth
+from stackstudy.runs.yaml_files import read_yaml
 from stackstudy.tagspace.space import TagSpace
 
 
@@ -69,7 +69,7 @@ def label_posterior(truth: Truth, space: TagSpace) -> sparse.csr_array:
 
 
 def _truth(run: Path, questions: pl.DataFrame) -> Truth | None:
-    made: Mapping = yaml.safe_load((run / "params.yaml").read_text(encoding="utf-8"))
+    made: Mapping = read_yaml(run / "params.yaml")
     if made["source"] != PLANTED:
         return None
     return plant_with_truth(made["rows"], made["seed"])[1].take(rows_of(questions, "test"))

@@ -16,9 +16,8 @@ from stackstudy.evaluation import tags
 from stackstudy.evaluation.bootstrap import Evaluation, RowSums, holm, interval, p_value
 from stackstudy.evaluation.predictions import Predictions, check_comparable, rows_of
 from stackstudy.evaluation.thresholds import rows_to_choose_on, thresholds
+from stackstudy.evaluation.verdicts import LOWER_IS_BETTER, verdict
 
-LOWER_IS_BETTER = {"ece", "rmse", "mae", "rmse_log", "pinball"}
-SIGNIFICANT = 0.05
 PER_LABEL = "-per-label"  # ends the name of a system that is another one with a threshold for each label
 PUBLISHED = "-published"  # ends the name of a system under the study's own protocol; without it, the corrected one
 PAIR = {"metric": pl.String, "first": pl.String, "second": pl.String}
@@ -154,11 +153,7 @@ def _pair(evaluation: Evaluation, first: str, second: str, metric: str) -> dict[
 
 
 def _verdict(row: dict[str, Any], p: float) -> str:
-    if np.isnan(p):
-        return "undefined"
-    if p >= SIGNIFICANT:
-        return "not distinguishable"
-    return "better" if (row["difference"] > 0) != (row["metric"] in LOWER_IS_BETTER) else "worse"
+    return "undefined" if np.isnan(p) else verdict(row["metric"], row["difference"], p)
 
 
 def _frame(rows: list[dict[str, Any]], schema: dict[str, Any] | None = None) -> pl.DataFrame:

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from stackstudy import paths
 from stackstudy.runs.key import Key, finished_key, without_folder
 from stackstudy.runs.profile import experiment_names
+from stackstudy.runs.yaml_files import read_yaml
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ class Run:
     @property
     def parameters(self) -> dict[str, Any]:
         """The parameters; a source from outside is named by its file and the hash of its content, not by its place."""
-        parameters = without_folder(yaml.safe_load((self.folder / "params.yaml").read_text(encoding="utf-8")))
+        parameters = without_folder(read_yaml(self.folder / "params.yaml"))
         source = self.made_of.components["source"] if self.made_of else None
         return parameters | ({"source_sha256": source} if source else {})
 

@@ -4,13 +4,12 @@ import csv
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import yaml
-
 from stackstudy import paths
 from stackstudy.paper import text
 from stackstudy.paper.finished import read_json
 from stackstudy.runs.display import duration
 from stackstudy.runs.profile import read_profile
+from stackstudy.runs.yaml_files import read_yaml
 
 TEST = ("difference", "low", "high", "p")  # leaves of a paired test
 
@@ -70,7 +69,7 @@ class Origins(NamedTuple):
 
     def _parameters(self, experiment: str) -> dict[str, Any]:
         path = paths.results_dir(self.profile) / "parameters" / f"{experiment}.yaml"
-        return yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}
+        return read_yaml(path) if path.exists() else {}
 
     def _run_cells(self, run: dict[str, str]) -> list[str]:
         name = run["experiment"]

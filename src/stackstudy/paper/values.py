@@ -9,6 +9,7 @@ from typing import Any
 import jinja2
 
 from stackstudy import paths
+from stackstudy.evaluation import verdicts
 from stackstudy.paper import speed, text
 from stackstudy.paper.finished import has_results, has_runs, read_json
 from stackstudy.paper.origins import Origins
@@ -226,11 +227,8 @@ def bounds(test: Branch, sign: int) -> list[float]:
 
 def standing(metric: str, test: Branch, sign: int) -> str:
     """Return ``ahead``, ``behind`` or ``level``, where a test cannot tell the first system from the second."""
-    from stackstudy.evaluation.tables import LOWER_IS_BETTER, SIGNIFICANT  # here, since it loads polars
-
-    if test["p"] >= SIGNIFICANT:
-        return "level"
-    return "ahead" if (sign * test["difference"] > 0) != (metric in LOWER_IS_BETTER) else "behind"
+    found = verdicts.verdict(metric, sign * test["difference"], test["p"])
+    return {"better": "ahead", "worse": "behind"}.get(found, "level")
 
 
 def verdict(first: str, second: str, metric: str, test: Branch, sign: int) -> str:

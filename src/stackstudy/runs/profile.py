@@ -13,6 +13,7 @@ from stackstudy import params
 from stackstudy.paths import notebooks_dir, profiles_dir, project_root, runs_dir
 from stackstudy.runs.notebook import describe, read_notebook
 from stackstudy.runs.pool import Demand, visible_gpus
+from stackstudy.runs.yaml_files import read_yaml
 
 DATA = "DATA"  # as a value of `source`: the path must come from the command line
 PLANTED = "planted"
@@ -134,7 +135,7 @@ def _read(name: str) -> ProfileFile:
         there = f"the profiles are {known}" if known else "there is none in profiles/"
         raise FileNotFoundError(f"no profile {name}: {there}")
     try:
-        return ProfileFile.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        return ProfileFile.model_validate(read_yaml(path))
     except yaml.YAMLError as error:
         raise ValueError(f"profile {name} is not YAML: {error}") from error
     except ValidationError as error:
@@ -237,4 +238,4 @@ def _data_missing(profile: str, experiment: str) -> str:
 def last_source(profile: str, experiment: str) -> str | None:
     """Return the ``source`` with which an experiment last ran, if it ever did."""
     path = runs_dir(profile) / experiment / "params.yaml"
-    return yaml.safe_load(path.read_text(encoding="utf-8")).get("source") if path.exists() else None
+    return read_yaml(path).get("source") if path.exists() else None

@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-import yaml
-
 from stackstudy.runs.key import Key, finished_key
 from stackstudy.runs.profile import read_profile
+from stackstudy.runs.yaml_files import read_yaml
 
 
 def upstream(run: Path, notebook: str) -> Path:
@@ -13,7 +12,7 @@ def upstream(run: Path, notebook: str) -> Path:
 
     FileNotFoundError: it is not finished. ValueError: there is not one, or it is no longer what `run` was made from.
     """
-    parameters = yaml.safe_load((run / "params.yaml").read_text(encoding="utf-8"))
+    parameters = read_yaml(run / "params.yaml")
     names = read_profile(parameters["profile"]).matching(notebook)
     if len(names) != 1:
         found = ", ".join(names) or "none"

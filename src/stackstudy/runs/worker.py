@@ -22,14 +22,15 @@ def execute(notebook: Path, folder: Path) -> int:
     """Execute `notebook` with the parameters of `folder`; return 0, 1 after an error in a cell, or NOT_STARTED."""
     manager = kernel_manager()
     import papermill
-    import yaml
     from nbclient.exceptions import DeadKernelError
+
+    from stackstudy.runs.yaml_files import read_yaml
 
     try:
         papermill.execute_notebook(
             notebook,
             folder / "notebook.ipynb",
-            parameters=yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8")),
+            parameters=read_yaml(folder / "params.yaml"),
             kernel_name="python3",
             kernel_manager_class=manager,
             start_timeout=KERNEL_SECONDS,

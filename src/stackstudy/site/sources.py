@@ -8,10 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from stackstudy import paths
 from stackstudy.paper.finished import Run, finished_runs, has_runs, read_json
+from stackstudy.runs.yaml_files import read_yaml
 
 LOG_CHARACTERS = 20_000  # of the end of a log
 STEPS = ("epoch", "step", "round")  # columns of a history along which a course is drawn
@@ -108,7 +107,7 @@ def _of_run(profile: str, run: Run, metrics: dict[str, Any]) -> Experiment:
 
 def _of_results(profile: str, row: dict[str, str], metrics: dict[str, Any]) -> Experiment:
     results, name = paths.results_dir(profile), row["experiment"]
-    parameters = yaml.safe_load((results / "parameters" / f"{name}.yaml").read_text(encoding="utf-8"))
+    parameters = read_yaml(results / "parameters" / f"{name}.yaml")
     tables = {stem: results / "tables" / f"{stem}.csv" for stem in row["tables"].split()}
     figures = {stem: paths.figures_dir(profile) / f"{stem}.png" for stem in row["figures"].split()}
     there = {stem: path for stem, path in figures.items() if path.exists()}  # those that the report shows

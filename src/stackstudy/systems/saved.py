@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import yaml
 
 from stackstudy.evaluation.tags import Threshold
 from stackstudy.models.saving import CLASSES
+from stackstudy.runs.yaml_files import read_yaml
 from stackstudy.systems import (
     baselines,
     beyond_scores,
@@ -84,7 +84,7 @@ def saved_systems(run: Path) -> list[Saved]:
             f"{run} is no finished run: it has no DONE; name a folder like runs/sample/13-tags-neural"
         )
     if (run / "model" / "model.json").exists():
-        parameters = yaml.safe_load((run / "params.yaml").read_text(encoding="utf-8"))
+        parameters = read_yaml(run / "params.yaml")
         return [load_system(run / "model", parameters["name"])]
     folders = sorted(path.parent for path in run.glob("model/*/model.json"))
     if not folders:

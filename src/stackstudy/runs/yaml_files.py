@@ -1,0 +1,14 @@
+"""Reading of YAML: parameters of runs, and profiles."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+# libyaml, where PyYAML was built with it, is ten times as fast as the parser in Python.
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def read_yaml(path: Path) -> Any:
+    """Return the content of a file. FileNotFoundError; yaml.YAMLError: it is not YAML."""
+    return yaml.load(path.read_text(encoding="utf-8"), LOADER)
