@@ -18,8 +18,8 @@ class Dropout(nn.Dropout):
     def forward(self, input: Tensor) -> Tensor:
         """Return `input` (...) with a share `p` of zeros and the rest over ``1 - p`` while training, as it is after."""
         dropped = round(self.p * STEPS)
-        cheap = input.numel() < LARGE or dropped in (0, STEPS)
-        if cheap or not self.training or input.device.type != "cpu":
+        plain = input.numel() < LARGE or dropped in (0, STEPS)
+        if plain or not self.training or input.device.type != "cpu":
             return super().forward(input)
         seed = int(torch.randint(1 << 62, ()))
         drawn = np.random.SFC64(seed).random_raw(-(-input.numel() // 4)).view(np.uint16)[: input.numel()]
