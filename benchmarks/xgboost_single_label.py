@@ -78,7 +78,7 @@ def published_f1(folder: Path, sizes: Sizes) -> Callable[[], Numbers]:
 
 def measure(sizes: Sizes, folder: Path) -> Iterator[Result]:
     elsewhere(write_classes, folder, sizes.tree_rows * 5 // 3, sizes.width, sizes.classes, NOISE)
-    found = in_turn(sizes.rounds, ours=(ours, folder, sizes), usual=(published, folder, sizes))
+    found = in_turn(sizes.slow_rounds, ours=(ours, folder, sizes), usual=(published, folder, sizes))
     own, usual, judged = found["ours"], found["usual"], once(published_f1, folder, sizes)
     yield Result(
         name="xgboost_single_label",
