@@ -159,6 +159,7 @@ def _fit(
         )
         trainer.remove_callback(PrinterCallback)
         trainer.train(resume_from_checkpoint=_last_checkpoint(scratch))
+    trainer.accelerator.unwrap_model(writer.model, keep_fp32_wrapper=False)  # it writes in float32, as when loaded
     writer.model.generation_config = generation  # the trainer has filled in defaults of its own
     return _course(trainer.state.log_history)
 

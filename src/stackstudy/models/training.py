@@ -129,19 +129,24 @@ def train(
 
 @torch.inference_mode()
 def predict(model: nn.Module, inputs: tuple[Input, ...], rows: Tensor, batch_size: int) -> np.ndarray:
-    """Return the network's outputs for `rows` (r,) of `inputs`: float32 (r, ...).
-
-    They are computed in it, too, so that no two are equal by rounding; but a network with bfloat16 weights mixes both.
-    """
+    """Return the network's outputs for `rows` (r,) of `inputs`: float32 (r, ...)."""
     model, lengths = model.to(rows.device).eval(), lengths_of(inputs)
     order = torch.arange(len(rows)) if lengths is None else lengths[rows].argsort(descending=True, stable=True)
     outputs: list[Tensor] = []
-    mixed = any(weight.dtype == torch.bfloat16 for weight in model.parameters())
-    with torch.autocast(rows.device.type, torch.bfloat16, enabled=mixed):
+    with _exactly(model, rows.device):
         for batch in rows[order].split(batch_size):
             outputs.append(model(*gather(inputs, batch)))
             progress.report("predicting", len(outputs), -(-len(rows) // batch_size))
     return torch.cat(outputs).float()[order.argsort()].cpu().numpy()
+
+
+def _exactly(model: nn.Module, device: torch.device) -> torch.autocast:
+    """Return the context of predictions: float32, in which no two are equal by rounding, whatever training is in.
+
+    A network that has weights in bfloat16 itself cannot do without it: there both are mixed.
+    """
+    mixed = any(weight.dtype == torch.bfloat16 for weight in model.parameters())
+    return torch.autocast(device.type, torch.bfloat16, enabled=mixed)
 
 
 class _Training(LightningModule):
@@ -216,7 +221,8 @@ class _Training(LightningModule):
             progress.report(stage, number + 1, len(self.train_dataloader()), loss=outputs["loss"].item())
 
     def validation_step(self, rows: Tensor, _: int) -> None:
-        self.outputs.append(self.model(*gather(self.data.inputs, rows)).float())
+        with _exactly(self.model, rows.device):
+            self.outputs.append(self.model(*gather(self.data.inputs, rows)).float())
 
     def on_validation_epoch_end(self) -> None:
         outputs, targets = torch.cat(self.outputs), self.data.targets[self.data.validation]
