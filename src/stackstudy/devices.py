@@ -1,6 +1,7 @@
 """Where to compute, and in which numbers: the rules by which encoders and networks choose device and precision."""
 
 import torch
+from torch import nn
 
 
 def pick_device(device: str) -> str:
@@ -15,7 +16,7 @@ def pick_device(device: str) -> str:
 
 
 def in_bfloat16(device: torch.device | str) -> bool:
-    """Tell whether networks compute in bfloat16 on `device`: on GPUs and CPUs that have instructions for it.
+    """Tell whether networks are trained, and texts embedded, in bfloat16: on GPUs and CPUs with instructions for it.
 
     On a CPU these are AVX-512 BF16, twice as many products a second as in float32. PyTorch's own environment variable
     ``ATEN_CPU_CAPABILITY=avx2`` turns them off.
@@ -27,6 +28,6 @@ def in_bfloat16(device: torch.device | str) -> bool:
     return kind == "cpu" and wide and torch.cpu.get_capabilities().get("avx512_bf16", False)
 
 
-def mixed_precision(device: torch.device | str) -> torch.autocast:
-    """Return the context in which networks compute on `device`: products in bfloat16 where it has them."""
-    return torch.autocast(torch.device(device).type, torch.bfloat16, enabled=in_bfloat16(device))
+def has_half_weights(model: nn.Module) -> bool:
+    """Tell whether weights of `model` are in half precision themselves, as large encoders are stored."""
+    return any(weight.dtype in (torch.bfloat16, torch.float16) for weight in model.parameters())

@@ -152,6 +152,15 @@ def test_a_killed_call_goes_on_where_it_stopped_and_leaves_the_same_bytes(
         assert len(seen) < everything - limit / 2
 
 
+def test_what_was_made_in_float32_is_not_gone_on_with_in_bfloat16(tmp_path, tiny, table, request):
+    kill_after(140, table(ROWS), tmp_path / "one", tiny)
+    request.getfixturevalue("bfloat16")
+    for folder in ("one", "whole"):
+        embed_questions(table(ROWS), tmp_path / folder, encoder=tiny, **SIZES)
+    one, whole = (contents(tmp_path / folder)["body.npy"] for folder in ("one", "whole"))
+    assert one == whole
+
+
 @pytest.mark.parametrize("sidecars", [0, 1, 3])
 def test_a_call_killed_while_it_puts_the_shards_together_leaves_the_same_bytes(tmp_path, store, tiny, table, sidecars):
     written, write_sidecar = [], module.write_sidecar

@@ -1,4 +1,6 @@
 import socket
+from copy import deepcopy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -86,6 +88,16 @@ def test_vectors_in_bfloat16_point_where_those_in_float32_do(request):
     assert (single * half).sum(dim=1).min() > 0.9995
     assert nn.functional.cosine_similarity(tokens, half_tokens, dim=2)[content].min() > 0.999
     assert not torch.equal(single, half)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_an_encoder_with_half_weights_computes_in_what_it_has(bfloat16, model_folder, dtype):
+    encoder = load_encoder(str(model_folder), "cpu")
+    exact, _, _ = encoder.forward(windows(encoder, TEXTS))
+    half = replace(encoder, model=deepcopy(encoder.model).to(dtype))
+    pooled, _, _ = half.forward(windows(encoder, TEXTS))
+    assert (encoder.autocast, half.autocast) == (True, False)
+    torch.testing.assert_close(pooled, exact, atol=0.05, rtol=0)
 
 
 def test_changed_minilm_weights_are_refused(monkeypatch, model_folder):

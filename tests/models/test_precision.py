@@ -69,13 +69,14 @@ def test_a_network_learns_in_bfloat16_what_it_does_in_float32(name, planted, tmp
     assert not np.array_equal(single, half), "otherwise both computed the same"
 
 
-def test_what_is_trained_in_bfloat16_has_weights_and_predictions_in_float32(bfloat16, planted, tmp_path):
+def test_what_is_trained_in_bfloat16_predicts_in_float32_and_its_course_tells_so(bfloat16, planted, tmp_path):
     data = data_for("body-mlp", planted)
-    model = trained("body-mlp", data, 0, tmp_path).model
-    assert {weight.dtype for weight in model.parameters()} == {torch.float32}
-    found = predict(model, data.inputs, data.validation, 64)
+    best = trained("body-mlp", data, 0, tmp_path)
+    found = predict(best.model, data.inputs, data.validation, 64)
     with torch.inference_mode():
-        np.testing.assert_allclose(found, model(data.inputs[0][data.validation]).numpy(), atol=1e-5)
+        np.testing.assert_allclose(found, best.model(data.inputs[0][data.validation]).numpy(), atol=1e-5)
+    f1 = best_micro_f1(found, data.targets[data.validation].numpy())
+    assert best.history["validation_f1_micro"].max() == pytest.approx(f1, abs=1e-6)
 
 
 def test_networks_read_what_they_compute_in(bfloat16, planted):

@@ -31,6 +31,11 @@ def test_the_whole_site_costs_what_its_rates_say():
     assert lines[2] == "| ingestion of the dump | .333 | – | 24.0 | `--rows` |".replace(".333", ".33")
 
 
+def test_a_large_encoder_embeds_at_the_rate_of_bfloat16_where_the_machine_has_it():
+    single, half = ({**RESULTS, "machine": RESULTS["machine"] | more} for more in ({}, {"bfloat16_gflops": 400.0}))
+    assert stages(half)[2].hours == pytest.approx(stages(single)[2].hours / 2)
+
+
 def test_claims_show_what_was_not_measured_and_not_met():
     result = {
         "place": 1,

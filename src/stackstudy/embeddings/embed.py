@@ -12,7 +12,6 @@ from typing import Any, NoReturn
 import numpy as np
 import polars as pl
 
-from stackstudy.devices import in_bfloat16
 from stackstudy.embeddings.embed_on_ray import Encode, fill_on_ray
 from stackstudy.embeddings.encoder import Encoder
 from stackstudy.embeddings.endpoint import Endpoint
@@ -55,8 +54,8 @@ def embed_questions(
     """Write `streams`, all that the encoder can make if not told otherwise, of `questions` into the store `folder`.
 
     Streams that are there already, made of the same texts in the same way, are kept; a killed call goes on where it
-    stopped and leaves the same bytes, whatever the number of `workers`; more than one are those of a Ray cluster (see
-    `fill_on_ray`). Disk: a stream takes its size twice until it is complete.
+    stopped and leaves the same bytes, whatever the number of `workers`; more than one are those of a Ray cluster of
+    machines of one kind (see `fill_on_ray`). Disk: a stream takes its size twice until it is complete.
     """
     if questions.is_empty():
         raise ValueError("there are no questions to embed: the question table has no rows")
@@ -144,8 +143,8 @@ def _carry_out(task: _Task, folder: Path, encoder: Encoder | Endpoint, workers: 
     if not all(is_complete(folder, name, sidecar) for name, sidecar in streams.items()):
         texts, owners = _distinct(task.texts)
         # Another kind of device rounds differently, so its shards are not mixed in.
-        bfloat16 = isinstance(encoder, Encoder) and in_bfloat16(encoder.device)
-        made_on = {"device": encoder.device} | ({"precision": "bfloat16"} if bfloat16 else {})
+        autocast = isinstance(encoder, Encoder) and encoder.autocast
+        made_on = {"device": encoder.device} | ({"precision": "bfloat16"} if autocast else {})
         shards = Shards.open(part_folder, {**streams, **made_on}, len(texts))
         _fill(task, shards, texts, owners, encoder, workers)
         _assemble(shards, owners, folder, streams)

@@ -13,7 +13,7 @@ from sentence_transformers.sentence_transformer.modules import Pooling
 from transformers import DataCollatorWithPadding
 from transformers.utils import logging as transformers_logging
 
-from stackstudy.devices import mixed_precision, pick_device
+from stackstudy.devices import has_half_weights, in_bfloat16, pick_device
 
 MINILM_ID = "sentence-transformers/all-MiniLM-L6-v2"
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -37,6 +37,11 @@ class Encoder:
     @property
     def device(self) -> str:
         return self.model.device.type
+
+    @property
+    def autocast(self) -> bool:
+        """Whether products are in bfloat16 though the weights are in float32; others compute in what they have."""
+        return in_bfloat16(self.model.device) and not has_half_weights(self.model)
 
     def tokenize(self, texts: Sequence[str], max_length: int, windows: int = 1) -> list[list[Window]]:
         """Cut each text into consecutive windows of at most `max_length` tokens; what is beyond `windows` is left out.
@@ -66,7 +71,7 @@ class Encoder:
         """
         batch = DataCollatorWithPadding(self.model.tokenizer)(list(windows)).to(self.model.device)
         special = batch.pop("special_tokens_mask").bool()
-        with mixed_precision(self.model.device):
+        with torch.autocast(self.device, torch.bfloat16, enabled=self.autocast):
             result = self.model(dict(batch))
         pooled = torch.nn.functional.normalize(result["sentence_embedding"].float(), dim=1)
         return pooled, result["token_embeddings"].float(), batch["attention_mask"].bool() & ~special

@@ -1,7 +1,8 @@
 """Training of an encoder-decoder with transformers' own trainer: exact resume, best checkpoint by validation F1.
 
 A training that was killed goes on from its last evaluation and ends with the same weights as one that was not: the
-rows of every step follow from the seed alone, and the trainer's checkpoint holds the state of all else.
+rows of every step follow from the seed alone, and the trainer's checkpoint holds the state of all else. Its evaluations
+are in the precision of the training (see `in_bfloat16`); what is trained writes in float32.
 """
 
 import hashlib
@@ -234,7 +235,7 @@ def _mark(
 ) -> str:
     """Return a hash of all that decides the result: first weights, tags and labels, data, settings, and their code."""
     code = code_hash(__name__, f1.__module__)
-    mark = hashlib.sha256(repr((writer.about, asdict(options), seed, data, code)).encode())
+    mark = hashlib.sha256(repr((writer.about, asdict(options), in_bfloat16(options.device), seed, data, code)).encode())
     for name, value in writer.model.state_dict().items():
         mark.update(name.encode() + value.cpu().contiguous().numpy().tobytes())
     return mark.hexdigest()

@@ -23,7 +23,7 @@ from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import OneCycleLR, ReduceLROnPlateau
 
-from stackstudy.devices import in_bfloat16
+from stackstudy.devices import has_half_weights, in_bfloat16
 from stackstudy.models import distributed
 from stackstudy.models.batches import Input, cut, gather, lengths_of
 from stackstudy.models.course import Course, Metric
@@ -143,10 +143,14 @@ def predict(model: nn.Module, inputs: tuple[Input, ...], rows: Tensor, batch_siz
 def _exactly(model: nn.Module, device: torch.device) -> torch.autocast:
     """Return the context of predictions: float32, in which no two are equal by rounding, whatever training is in.
 
-    A network that has weights in bfloat16 itself cannot do without it: there both are mixed.
+    A network that has half weights itself cannot do without them: there both are mixed.
     """
-    mixed = any(weight.dtype == torch.bfloat16 for weight in model.parameters())
-    return torch.autocast(device.type, torch.bfloat16, enabled=mixed)
+    return torch.autocast(device.type, torch.bfloat16, enabled=has_half_weights(model))
+
+
+def _in_bfloat16(model: nn.Module, device: torch.device) -> bool:
+    """Tell whether `model` is trained in bfloat16: where the device is good at it, or its weights ask for it."""
+    return in_bfloat16(device) or has_half_weights(model)
 
 
 class _Training(LightningModule):
@@ -299,7 +303,7 @@ def _fit(training: _Training, course: Course) -> None:
             strategy="ddp" if training.options.devices > 1 else "auto",
             use_distributed_sampler=False,  # each process takes its share of a batch itself
             sync_batchnorm=device == "cuda" and training.options.devices > 1,
-            precision="bf16-mixed" if in_bfloat16(device) else "32-true",
+            precision="bf16-mixed" if _in_bfloat16(training.model, training.data.targets.device) else "32-true",
             max_epochs=training.options.max_epochs,
             callbacks=[course],
             deterministic="warn",
@@ -330,7 +334,7 @@ def _quiet() -> Iterator[None]:
 def _fingerprint(model: nn.Module, loss: nn.Module, data: Data, metric: Metric, options: Options, seed: int) -> str:
     """Return a hash of all that decides the result: network and first weights, loss, data, settings, and their code."""
     code = code_hash(__name__, *(type(part).__module__ for part in (model, loss)), metric.of.__module__)
-    in_half = in_bfloat16(data.targets.device)
+    in_half = _in_bfloat16(model, data.targets.device)
     about = (model, loss, metric.name, metric.mode, options, seed, data.mark, in_half, code)
     mark = hashlib.sha256(repr(about).encode())
     for name, value in (model.state_dict() | loss.state_dict(prefix="loss.")).items():

@@ -73,7 +73,7 @@ def _processor() -> str:
 
 
 def _device() -> dict[str, Any]:
-    """Return device and precision of networks, and the GPU's peak memory if it was used; torch is not imported here."""
+    """Return the device, whether it trains in bfloat16, and a GPU's peak memory; torch is not imported for this."""
     torch = sys.modules.get("torch")
     if torch is None:
         return {"device": "cpu"}
