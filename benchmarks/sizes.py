@@ -26,10 +26,10 @@ class Sizes:
     published_steps: int = 24  # of the plain loop in a round, cut from 2,657
     sequence_batch: int = 128
     memory_steps: int = 3
-    f1_rows: int = 480  # cut from 85,000: of ours three batches to learn from, and a fifth to choose on
+    f1_rows: int = 480  # cut from 85,000
     f1_epochs: int = 100
-    f1_batch: int = 128
-    f1_own_epochs: int = 16
+    f1_batch: int = 64
+    f1_own_epochs: int = 12
 
     # XGBoost: rows cut from 63,000, rounds extrapolated to 1,000.
     classes: int = 59

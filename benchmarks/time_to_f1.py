@@ -28,7 +28,7 @@ from stackstudy.models.mixup import set_dropout
 
 NAME = "dsf_crossattn"
 NOISE = 8.0
-RATE, OWN_RATE = 1e-3, 3e-3
+RATE, OWN_RATE = 1e-3, 2e-3
 MIXUP_ALPHA = 0.2  # in the first fifth of the study's epochs
 LATE_DROPOUT = 0.25  # of the study's loop, once there is no mixup
 
