@@ -55,10 +55,10 @@ def f1(fitted, data: TagData) -> float:
 @pytest.mark.parametrize(
     "changes", [{}, {"lora_rank": 4, "learning_rate": 0.02}, {"frozen_layers": 1, "learning_rate": 0.02}], ids=str
 )
-def test_it_learns(data, tmp_path, encoder, changes):
+def test_it_learns(data, tmp_path, encoder, changes, float32):
     fitted = fit(data, tmp_path, encoder, max_epochs=12, patience=12, batch_size=8, **changes)
     everything = micro_f1_at(np.ones_like(data.labels(), dtype=float), data.labels(), np.array([0.5]))[0]
-    assert f1(fitted, data) > 0.72 > 1.5 * everything
+    assert f1(fitted, data) > 0.78 > 1.5 * everything
 
 
 def test_it_learns_more_than_the_layer_on_top_could(data, tmp_path, encoder):
