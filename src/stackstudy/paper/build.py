@@ -37,15 +37,6 @@ class Job(NamedTuple):
     folder: Path
     epoch: int
 
-    @property
-    def record(self) -> Path:
-        """The file that says of which inputs each format was made."""
-        return self.folder / "inputs.json"
-
-    def target(self, name: str) -> Path:
-        """Return the path of the paper in a format."""
-        return self.folder / f"stackstudy.{name}"
-
     def run(self, target: str, *options: str) -> bytes:
         """Return what pandoc makes of the paper with the defaults files common, of the engine and of the target."""
         defaults = [paths.report_dir() / "defaults" / f"{name}.yaml" for name in ("common", self.engine, target)]
@@ -71,9 +62,7 @@ def build(profile: str, engine: Engine = "typst", formats: Iterable[str] = ("pdf
     commit, epoch = head_commit(paths.project_root())
     job = Job(engine, pandoc, latex, paths.report_dir() / "build" / profile, epoch)
     print(f"engine {engine}: {ENGINES[engine]}")
-    inputs = _prepare(profile, commit, job)
-    _make([name for name in formats if not _is_made(name, job, inputs)], job, inputs)
-    return [job.target(name) for name in formats]
+    return _make(formats, job, inputs=_prepare(profile, commit, job))
 
 
 def head_commit(root: Path) -> tuple[str, int]:
@@ -139,24 +128,20 @@ def _fingerprint(texts: Iterable[str], figures: Iterable[Path]) -> str:
     return digest.hexdigest()
 
 
-def _is_made(name: str, job: Job, inputs: str) -> bool:
-    return _made(job).get(name) == inputs and job.target(name).exists()
-
-
-def _made(job: Job) -> dict[str, Any]:
-    """Return of which inputs each format was made."""
-    return json.loads(job.record.read_text()) if job.record.exists() else {}
-
-
-def _make(formats: list[str], job: Job, inputs: str) -> None:
-    """Make all formats at the same time, and note of what each was made."""
+def _make(formats: list[str], job: Job, inputs: str) -> list[Path]:
+    """Make at the same time what was not made from the same inputs already; return the paths of all formats."""
+    targets = {name: job.folder / f"stackstudy.{name}" for name in formats}
+    record = job.folder / "inputs.json"
+    made: dict[str, Any] = json.loads(record.read_text()) if record.exists() else {}
+    missing = [name for name, target in targets.items() if made.get(name) != inputs or not target.exists()]
     with ThreadPoolExecutor() as pool:
-        contents = pool.map(lambda name: MAKERS[name](job), formats)
-        for name, content in zip(formats, contents, strict=True):
-            with paths.replacing(job.target(name)) as fresh:
+        for name, content in zip(missing, pool.map(lambda name: MAKERS[name](job), missing), strict=True):
+            with paths.replacing(targets[name]) as fresh:
                 fresh.write_bytes(content)
-            with paths.replacing(job.record) as fresh:
-                fresh.write_text(json.dumps(_made(job) | {name: inputs}, indent=1, sort_keys=True))
+            made[name] = inputs
+            with paths.replacing(record) as fresh:
+                fresh.write_text(json.dumps(made, indent=1, sort_keys=True))
+    return list(targets.values())
 
 
 def _pdf(job: Job) -> bytes:
