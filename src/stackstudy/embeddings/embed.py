@@ -143,8 +143,7 @@ def _carry_out(task: _Task, folder: Path, encoder: Encoder | Endpoint, workers: 
     if not all(is_complete(folder, name, sidecar) for name, sidecar in streams.items()):
         texts, owners = _distinct(task.texts)
         # Another kind of device rounds differently, so its shards are not mixed in.
-        autocast = isinstance(encoder, Encoder) and encoder.autocast
-        made_on = {"device": encoder.device} | ({"precision": "bfloat16"} if autocast else {})
+        made_on = {"device": encoder.device, "autocast": encoder.autocast}
         shards = Shards.open(part_folder, {**streams, **made_on}, len(texts))
         _fill(task, shards, texts, owners, encoder, workers)
         _assemble(shards, owners, folder, streams)

@@ -47,6 +47,7 @@ class Endpoint:
     client: httpx2.Client = field(repr=False)
     pooling: str = "endpoint"
     device: str = "endpoint"
+    autocast: bool = False
 
     def pooled_vectors(self, texts: Sequence[str], *, max_length: int) -> np.ndarray:
         """Return one unit vector a text, float16 (n, d); of each text about the first `max_length` tokens are sent."""

@@ -148,7 +148,7 @@ def _exactly(model: nn.Module, device: torch.device) -> torch.autocast:
     return torch.autocast(device.type, torch.bfloat16, enabled=has_half_weights(model))
 
 
-def _in_bfloat16(model: nn.Module, device: torch.device) -> bool:
+def _in_bfloat16(model: nn.Module, device: torch.device | str) -> bool:
     """Tell whether `model` is trained in bfloat16: where the device is good at it, or its weights ask for it."""
     return in_bfloat16(device) or has_half_weights(model)
 
@@ -303,7 +303,7 @@ def _fit(training: _Training, course: Course) -> None:
             strategy="ddp" if training.options.devices > 1 else "auto",
             use_distributed_sampler=False,  # each process takes its share of a batch itself
             sync_batchnorm=device == "cuda" and training.options.devices > 1,
-            precision="bf16-mixed" if _in_bfloat16(training.model, training.data.targets.device) else "32-true",
+            precision="bf16-mixed" if _in_bfloat16(training.model, device) else "32-true",
             max_epochs=training.options.max_epochs,
             callbacks=[course],
             deterministic="warn",

@@ -1,5 +1,6 @@
-"""Reading of YAML: parameters of runs, and profiles."""
+"""Reading of YAML: parameters of runs, profiles, and the words of the planted corpus."""
 
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,6 @@ import yaml
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-def read_yaml(path: Path) -> Any:
+def read_yaml(path: Path | Traversable) -> Any:
     """Return the content of a file. FileNotFoundError; yaml.YAMLError: it is not YAML."""
     return yaml.load(path.read_text(encoding="utf-8"), LOADER)

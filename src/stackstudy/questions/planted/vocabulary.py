@@ -6,7 +6,8 @@ from importlib.resources import files
 from typing import Any
 
 import numpy as np
-import yaml
+
+from stackstudy.runs.yaml_files import read_yaml
 
 # Chance that an asker adds, out of nowhere, a related tag that the text does not mention (noise on the labels).
 UNSEEN_RELATED = 0.22
@@ -37,7 +38,7 @@ class Vocabulary:
 
 
 def _load(name: str) -> dict[str, Any]:
-    return yaml.safe_load((files(__package__) / name).read_text(encoding="utf-8"))
+    return read_yaml(files(__package__) / name)
 
 
 def _rows(entries: list[dict[str, float]], columns: dict[str, int]) -> np.ndarray:
